@@ -24,7 +24,16 @@ from sim.build import Build, BuildSpec, build_model
 from sim.image import read_image, write_image
 from sim.protocol import describe_breach
 
-__all__ = ["Accelerator", "Fault", "MemoryTiming", "Run", "RunResult", "accelerator_build", "run_program", "run_programs"]
+__all__ = [
+    "Accelerator",
+    "Fault",
+    "MemoryTiming",
+    "Run",
+    "RunResult",
+    "accelerator_build",
+    "run_program",
+    "run_programs",
+]
 
 HARNESS = Path(__file__).parent / "harness"
 DEFAULT_BYTES_LOG2 = 24

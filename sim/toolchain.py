@@ -81,7 +81,7 @@ def find_toolchain() -> Toolchain:
 def _find(path: str, cxx: str) -> Toolchain:
     for tool in ("make", "perl"):
         if shutil.which(tool, path=path) is None:
-            raise ToolError(f"`{tool}` was not found on PATH", hint=f"install {tool}; Verilator needs it to build models")
+            raise ToolError(f"`{tool}` was not found on PATH", hint=f"install {tool}, Verilator needs it")
     compiler = _find_compiler(path, cxx)
     _check_libpython()
     verilator, found, root, note = _find_verilator(path)
@@ -171,4 +171,8 @@ def _make_variables(compiler: str) -> str:
     variables |= _CONFIGURE_RESULTS
     if Path(shlex.split(compiler)[0]).name.startswith("clang"):
         del variables["CFG_CXXFLAGS_COROUTINES"]  # clang has no such switch and needs none from C++20 on
-    return "-- " + " ".join(f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ") for name, value in variables.items())
+    return "-- " + " ".join(_escaped(f"{name}={value}") for name, value in variables.items())
+
+
+def _escaped(assignment: str) -> str:
+    return assignment.replace("\\", "\\\\").replace(" ", "\\ ")

@@ -32,8 +32,9 @@ class ToyDma(Elaboratable):
             "m_axi_wvalid": 1, "m_axi_wready": 1, "m_axi_bid": 1, "m_axi_bresp": 2, "m_axi_bvalid": 1,
             "m_axi_bready": 1,
         }  # fmt: skip
+        address = {"id": 1, "addr": 32, "len": 8, "size": 3, "burst": 2, "valid": 1, "ready": 1}
         for channel in ("ar", "aw"):
-            for name, width in (("id", 1), ("addr", 32), ("len", 8), ("size", 3), ("burst", 2), ("valid", 1), ("ready", 1)):
+            for name, width in address.items():
                 shapes[f"m_axi_{channel}{name}"] = width
         self.ports = {name: Signal(width, name=name) for name, width in shapes.items()}
 
@@ -159,7 +160,8 @@ class ToyDma(Elaboratable):
     def _finish_burst(self, m, regs, beats, source, target, left):
         p, shift = self.ports, self._beat_bytes_log2
         with m.If(p["m_axi_bvalid"] if self._defect != "impatient" else 1):
-            m.d.sync += [source.eq(source + (beats << shift)), target.eq(target + (beats << shift)), left.eq(left - beats)]
+            moved = beats << shift
+            m.d.sync += [source.eq(source + moved), target.eq(target + moved), left.eq(left - beats)]
             m.next = "READ-ADDRESS"
             with m.If(p["m_axi_bresp"][1]):
                 m.d.sync += regs["failed"].eq(1)

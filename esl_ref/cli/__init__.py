@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `esl-ref`: a group of verbs that are imported only when they are used.
+
+A verb of this package is a module `esl_ref/cli/verb_<name>.py` with a click command named `command`. Verbs that need
+rtl, sim or golden, which this package may not import, are entry points of the group `esl_ref.verbs`.
+
+Exit codes: 0 good, 1 a comparison or check failed, 2 bad input or usage, 130 interrupted. Only `EslError` becomes one
+sentence; any other exception is a defect and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+
+import click
+
+from esl_ref import __version__
+from esl_ref.errors import EslError, ToolError
+
+__all__ = ["main"]
+
+_PREFIX = "verb_"
+_GROUP = "esl_ref.verbs"
+
+
+class VerbGroup(click.Group):
+    """Group whose commands are found by name and loaded lazily, so that `--version` needs no numpy."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*_own_verbs(), *_registered_verbs()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _own_verbs():
+            command = importlib.import_module(f"esl_ref.cli.{_PREFIX}{cmd_name.replace('-', '_')}").command
+        elif cmd_name in _registered_verbs():
+            command = _load(_registered_verbs()[cmd_name])
+        else:
+            return None
+        if not isinstance(command, click.Command):
+            raise TypeError(f"the verb {cmd_name} is a {type(command).__name__}, not a click command")
+        return command
+
+
+def _own_verbs() -> list[str]:
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return [name.removeprefix(_PREFIX).replace("_", "-") for name in names if name.startswith(_PREFIX)]
+
+
+def _registered_verbs() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=_GROUP)}
+
+
+def _load(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except ModuleNotFoundError as error:
+        return _unavailable(entry.name, str(error.name))
+
+
+def _unavailable(verb: str, module: str) -> click.Command:
+    """Stand-in for a verb that cannot be imported, so that help and the other verbs still work."""
+
+    @click.command(verb, help=f"(not available: the Python module {module} is not installed)",
+                   context_settings={"ignore_unknown_options": True})  # fmt: skip
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: tuple[str, ...]) -> None:
+        raise ToolError(
+            f"the verb {verb} needs the Python module {module}, which is not installed",
+            hint="install with `make venv`, or `pip install -e .`",
+        )
+
+    return command
+
+
+@click.group(cls=VerbGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="esl-ref")
+def cli() -> None:
+    """ESL reference model and co-simulation kit for CNN inference accelerators.
+
+    \b
+    A quantised network goes in; out come four things that agree on every byte:
+      a reference result   esl-ref run MODEL
+      a memory plan        esl-ref plan MODEL
+      generated RTL        esl-ref rtl MODEL --out DIR
+      a co-simulation      esl-ref sim MODEL
+
+    Start with `esl-ref inspect MODEL`. Every verb takes --json FILE and explains itself with --help.
+
+    \b
+    Exit codes: 0 good, 1 mismatch or failed check, 2 bad input or usage.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line with `args` (default: the process's) and exit the process."""
+    try:
+        status = cli.main(args=args, prog_name="esl-ref", standalone_mode=False)
+    except EslError as error:
+        click.echo(f"esl-ref: {error}", err=True)
+        status = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("esl-ref: interrupted", err=True)
+        status = 130
+    except BrokenPipeError:  # the reader of our output has gone, for example `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all verbs share: the options they have in common, JSON reports, sizes in bytes, and the consoles."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+
+from esl_ref.errors import InputError
+
+__all__ = ["BYTES", "json_option", "output_console", "progress_console", "to_plain", "write_json"]
+
+_SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json FILE` as the parameter `json_file` (a Path, `-` for standard output, or None)."""
+    return click.option(
+        "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
+        help="Also write the result as JSON to FILE (- for standard output).",
+    )(function)  # fmt: skip
+
+
+def output_console() -> Console:
+    """Standard output: what the verb is asked for."""
+    return Console(highlight=False)
+
+
+def progress_console() -> Console:
+    """Standard error: progress and remarks, so that standard output stays clean for pipes."""
+    return Console(stderr=True, highlight=False)
+
+
+class _Bytes(click.ParamType[int]):
+    """A size in bytes: 65536, 64K, 64KiB, 1M."""
+
+    name = "bytes"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d+)\s*([kmg]?)(?:i?b)?", str(value).strip(), re.IGNORECASE)
+        if match is None:
+            self.fail(f"{value!r} is not a size; write for example 65536, 64K or 1M", param, ctx)
+        return int(match[1]) * _SUFFIXES[match[2].lower()]
+
+
+BYTES = _Bytes()
+"""click type for sizes."""
+
+
+def to_plain(value: Any) -> Any:
+    """`value` with dataclasses, enums, numpy numbers, arrays and paths turned into what JSON knows."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_plain(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key.name if isinstance(key, enum.Enum) else str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [to_plain(item) for item in value]
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def write_json(path: Path | None, value: Any) -> None:
+    """Write `value` to `path` (None: do nothing), whole or not at all; raises `InputError` if that is impossible."""
+    if path is None:
+        return
+    text = json.dumps(to_plain(value), indent=2) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+        os.chmod(scratch, 0o644)  # mkstemp makes private files
+        os.replace(scratch, path)
+    except OSError as error:
+        raise InputError(f"cannot write the JSON report: {error.strerror}", where=str(path)) from error
