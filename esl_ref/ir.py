@@ -23,7 +23,7 @@ from esl_ref.numerics import Profile, Requant
 
 __all__ = [
     "Act", "Add", "AveragePool", "Concat", "Conv2D", "DepthwiseConv2D", "Dequantize", "FullyConnected", "Graph",
-    "MaxPool", "Mean", "Mul", "Op", "Pad", "Padding", "Quant", "Quantize", "Reshape", "ResizeNearest", "Slice",
+    "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Op", "Pad", "Padding", "Quant", "Quantize", "Reshape", "ResizeNearest", "Slice",
     "Softmax", "Sub", "Table", "Tensor", "Transpose",
 ]  # fmt: skip
 
@@ -39,13 +39,18 @@ class Quant:
 
 @dataclass(frozen=True)
 class Tensor:
-    """A named tensor; `data` is set for constants. `shape` has batch 1 first where the model has a batch."""
+    """A named tensor; `data` is set for constants. `shape` has batch 1 first where the model has a batch.
+
+    `file_offset` is 128 for a tensor that is uint8 in the model file and was re-biased on import: the file's value
+    is q + file_offset.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     quant: Quant | None = None
     data: npt.NDArray[Any] | None = None
+    file_offset: int = 0
 
     @property
     def elements(self) -> int:
@@ -146,12 +151,17 @@ class FullyConnected(Op):
 
 @dataclass(frozen=True)
 class AveragePool(Op):
-    """Mean over the window's elements inside the map, rounded half away from zero; scale and zero point unchanged."""
+    """round(mean(q - zero_in)) + act.zero_point over the window's elements inside the map, ties away from zero.
+
+    Scale and zero point are unchanged. `zero_in` and `act.zero_point` are equal: 0, or -128 for re-biased uint8
+    models, whose reference rounds the mean of the unsigned bytes.
+    """
 
     window: tuple[int, int]
     stride: tuple[int, int]
     padding: Padding = Padding()
     act: Act = Act()
+    zero_in: int = 0
 
 
 @dataclass(frozen=True)
@@ -208,6 +218,20 @@ class Mean(Op):
     act: Act
     zero_in: int = 0
     count: int = 1
+
+
+@dataclass(frozen=True)
+class Maximum(Op):
+    """Larger of two tensors of equal quantisation, element by element; shapes broadcast as in numpy."""
+
+    host: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Minimum(Op):
+    """Smaller of two tensors of equal quantisation, element by element; shapes broadcast as in numpy."""
+
+    host: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a file model to an integer graph: a table of importers, one per operator, and the loop over them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from esl_ref.errors import EslError, UnsupportedError
+from esl_ref.frontends.passes import run_passes
+from esl_ref.frontends.tflite import conv, dense, elementwise, moves, pool, reduce, resize, tail, unary
+from esl_ref.frontends.tflite.context import Context
+from esl_ref.frontends.tflite.fold import fold
+from esl_ref.frontends.tflite.reader import read_bytes, read_file
+from esl_ref.frontends.tflite.schema import FileModel, FileOperator
+from esl_ref.ir import Graph
+
+__all__ = ["IMPORTERS", "import_model", "load_bytes", "load_file"]
+
+IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
+    "ADD": elementwise.add,
+    "AVERAGE_POOL_2D": pool.average_pool_2d,
+    "CONCATENATION": moves.concatenation,
+    "CONV_2D": conv.conv_2d,
+    "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
+    "DEQUANTIZE": tail.dequantize,
+    "EXPAND_DIMS": moves.reshape,
+    "FULLY_CONNECTED": dense.fully_connected,
+    "HARD_SWISH": unary.hard_swish,
+    "LEAKY_RELU": unary.leaky_relu,
+    "LOGISTIC": unary.logistic,
+    "MAXIMUM": elementwise.maximum,
+    "MAX_POOL_2D": pool.max_pool_2d,
+    "MEAN": reduce.mean,
+    "MINIMUM": elementwise.minimum,
+    "MUL": elementwise.mul,
+    "PAD": moves.pad,
+    "PADV2": moves.pad,
+    "QUANTIZE": tail.quantize,
+    "RELU": unary.relu,
+    "RELU6": unary.relu6,
+    "RELU_N1_TO_1": unary.relu_n1_to_1,
+    "RESHAPE": moves.reshape,
+    "RESIZE_NEAREST_NEIGHBOR": resize.resize_nearest_neighbor,
+    "SLICE": moves.slice_,
+    "SOFTMAX": tail.softmax,
+    "SPLIT": moves.split,
+    "SPLIT_V": moves.split,
+    "SQUEEZE": moves.reshape,
+    "STRIDED_SLICE": moves.strided_slice,
+    "SUB": elementwise.sub,
+    "TANH": unary.tanh,
+    "TRANSPOSE": moves.transpose,
+}
+
+
+def _refuse_unknown(model: FileModel, folded: frozenset[int]) -> None:
+    """All unknown operators in one error, with how often each occurs."""
+    unknown = Counter(op.code for op in model.operators if op.code not in IMPORTERS and op.index not in folded)
+    if unknown:
+        listed = ", ".join(f"{code} ({count}x)" for code, count in sorted(unknown.items()))
+        raise UnsupportedError(f"unsupported operators: {listed}", where=model.path,
+                               hint=f"supported: {', '.join(IMPORTERS)}")  # fmt: skip
+
+
+def _convert(ctx: Context, folded: frozenset[int]) -> None:
+    """Run every importer; what is unsupported is collected, so that one run names all of it."""
+    refused: list[UnsupportedError] = []
+    for op in ctx.model.operators:
+        if op.index in folded:
+            continue
+        try:
+            IMPORTERS[op.code](ctx, op)
+        except UnsupportedError as error:
+            refused.append(error)
+        except EslError as error:
+            if refused:  # What follows a refused operator may lack its shape: the refusal is the cause.
+                break
+            if ctx.model.path not in str(error):
+                raise type(error)(error.what, where=ctx.at(op), hint=error.hint) from error
+            raise
+    if len(refused) == 1:
+        raise refused[0]
+    if refused:
+        prefix = f"{ctx.model.path}: "
+        details = "; ".join(f"{e.where.removeprefix(prefix)}: {e.what}" for e in refused[:20])
+        more = f"; and {len(refused) - 20} more" if len(refused) > 20 else ""
+        raise UnsupportedError(f"{len(refused)} unsupported operators: {details}{more}", where=ctx.model.path)
+
+
+def _interface(ctx: Context, indices: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(ctx.use(None, ctx.model.tensors[i]) for i in indices))
+
+
+def import_model(model: FileModel) -> Graph:
+    """The integer graph of a file model: folded, converted, cleaned, verified."""
+    folded, gone = fold(model)
+    _refuse_unknown(model, gone)
+    ctx = Context(model, folded)
+    inputs = _interface(ctx, model.inputs)
+    for index in model.inputs:
+        if ctx.model.tensors[index].shape[:1] != (1,):
+            raise UnsupportedError(f"input '{ctx.model.tensors[index].name}' has shape {ctx.model.tensors[index].shape}",
+                                   where=model.path, hint="a leading batch dimension of 1 is needed")  # fmt: skip
+    _convert(ctx, gone)
+    rebiased = [t.name for t in ctx.tensors.values() if t.file_offset and not t.is_const]
+    if rebiased:
+        ctx.notes.insert(0, f"{len(rebiased)} uint8 tensors re-biased by -128 to int8, exactly: the file's value is "
+                            "q + 128, for the model's inputs and outputs too")  # fmt: skip
+    try:
+        graph = Graph(
+            Path(model.path).stem or model.name, ctx.tensors, tuple(ctx.ops), inputs, _interface(ctx, model.outputs),
+            notes=tuple(ctx.notes),
+        )  # fmt: skip
+        return run_passes(graph)
+    except EslError as error:
+        raise type(error)(error.what, where=f"{model.path}: {error.where}", hint=error.hint) from error
+
+
+def load_file(path: str | Path) -> Graph:
+    """The integer graph of a `.tflite` file."""
+    return import_model(read_file(path))
+
+
+def load_bytes(data: bytes, path: str = "<bytes>") -> Graph:
+    """The integer graph of a `.tflite` file in memory."""
+    return import_model(read_bytes(data, path))
+
+
