@@ -179,9 +179,7 @@ def test_doubler_runs_in_two_interpreters() -> None:
     micro = runtime.Interpreter.from_bytes(data)
     micro.set_input(x, 0)
     micro.invoke()
-    reference = litert.Interpreter(
-        model_content=data, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF
-    )
+    reference = litert.Interpreter(model_content=data, experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF)
     reference.allocate_tensors()
     reference.set_tensor(0, x)
     reference.invoke()
