@@ -10,8 +10,8 @@ from __future__ import annotations
 from esl_ref.arch import Arch
 
 __all__ = [
-    "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY", "TREE_STAGES", "WINDOW_LATENCY",
-    "done_latency", "header_gap", "mac_latency", "post_latency",
+    "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY", "TREE_STAGES",
+    "WINDOW_LATENCY", "done_latency", "header_gap", "mac_latency", "post_latency",
 ]  # fmt: skip
 
 LINE_AHEAD = 1
@@ -37,7 +37,7 @@ CLAMP_STAGES = 4
 
 
 def mac_latency(arch: Arch) -> int:
-    """From the last operands of a result to `acc`: operands, products, tree, accumulator. Pool and eltwise are padded to it."""
+    """From a result's last operands to `acc`: operands, products, tree, sum. Pool and eltwise are padded to it."""
     return 2 + TREE_STAGES + 1
 
 
