@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks the hardware makes on a command before it runs: each has an ErrorCode."""
+
+from __future__ import annotations
+
+from esl_ref.arch import Arch
+from esl_ref.program.commands import Command
+from esl_ref.program.fields import COMPUTE_OPCODES, FORMAT_VERSION, MAGIC, ErrorCode, Opcode
+
+__all__ = ["check_command", "check_header"]
+
+Verdict = tuple[ErrorCode, str] | None
+
+
+def check_header(command: Command, arch: Arch) -> Verdict:
+    """Magic, version and architecture hash, in this order."""
+    if command.opcode is not Opcode.HEADER or command["magic"] != MAGIC:
+        return ErrorCode.BAD_MAGIC, "the stream does not start with a HEADER"
+    if command["version"] != FORMAT_VERSION:
+        return ErrorCode.BAD_VERSION, f"format version {command['version']}, this machine runs {FORMAT_VERSION}"
+    if command["arch_hash"] != arch.hash():
+        return ErrorCode.WRONG_ARCH, (
+            f"built for architecture {command['arch_hash']:016x}, this machine is '{arch.name}' {arch.hash():016x}"
+        )
+    return None
+
+
+def check_command(command: Command, arch: Arch) -> Verdict:
+    """Ranges on chip."""
+    if command.opcode is Opcode.LOAD_WEIGHTS:
+        end = command["word"] + command["words"]
+        if end > arch.weight_words:
+            return ErrorCode.BAD_ADDRESS, f"weight words up to {end} of {arch.weight_words}"
+        return None
+    for prefix in _buffers(command.opcode):
+        end = command[f"{prefix}_base"] + command[f"{prefix}_wrap"]
+        if end > arch.act_bytes:
+            return ErrorCode.BAD_ADDRESS, f"{prefix} buffer ends at byte {end} of {arch.act_bytes}"
+    return None
+
+
+def _buffers(opcode: Opcode) -> tuple[str, ...]:
+    if opcode in (Opcode.LOAD_ROWS, Opcode.STORE_ROWS):
+        return ("buf",)
+    if opcode is Opcode.ELTWISE:
+        return ("ifm", "ifm2", "ofm")
+    return ("ifm", "ofm") if opcode in COMPUTE_OPCODES else ()
