@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every lowering rule is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from esl_ref import ir
+from esl_ref.arch import Arch
+from esl_ref.compiler.bind import Binder
+from esl_ref.compiler.tasks import Post
+from esl_ref.compiler.views import View
+from esl_ref.ir import Act, Graph, Op
+from esl_ref.program.fields import Rounding
+
+__all__ = ["Context"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Graph, machine, views, the operator's number, and the table that its results pass through, if any."""
+
+    graph: Graph
+    arch: Arch
+    binder: Binder
+    layer: int
+    fused: ir.Table | None = None
+
+    def ifm(self, op: Op, index: int = 0) -> View:
+        """View of an input."""
+        return self.binder.view(op.inputs[index])
+
+    def tensor(self, op: Op) -> str:
+        """Name of the tensor that the operator's task writes."""
+        return self.fused.outputs[0] if self.fused else op.outputs[0]
+
+    def ofm(self, op: Op, *, in_place: bool = False) -> View:
+        """View to write to."""
+        return self.binder.target(self.tensor(op), op if in_place else None)
+
+    def post(self, act: Act, rounding: Rounding = Rounding.PROFILE) -> Post:
+        """Output zero point and clamp, with the fused table."""
+        table = self.fused.table.tobytes() if self.fused else None
+        return Post(act.zero_point, act.low, act.high, rounding, table)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks -> compute commands: the address arithmetic, in one place. Waits are added later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from esl_ref.arch import Arch
+from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.views import View
+from esl_ref.errors import PlanError
+from esl_ref.program.commands import Command
+from esl_ref.program.fields import Opcode
+
+__all__ = ["commands", "window_extent"]
+
+SPLIT_GAIN = 32
+"""Cycles that leaving out padding rows must save before a border gets a command of its own: fetching that command
+takes COMMAND_WORDS bus beats and starting it a few cycles more."""
+
+
+def commands(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
+) -> Iterator[tuple[Command, tuple[int, int]]]:
+    """Commands for output rows [rows) and channel groups [groups) of `task`, each with the output rows it computes.
+
+    `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie.
+    """
+    if task.opcode is Opcode.ELTWISE:
+        yield _eltwise(arch, task, addresses, rows, groups, word), rows
+        return
+    if task.opcode is Opcode.DEPTHWISE_WINDOW:
+        yield _window(arch, task, addresses, rows, groups, word), rows
+        return
+    for (first, last), kernel_rows in _borders(arch, task, rows, groups):
+        yield _kernel(arch, task, addresses, (first, last), groups, word, kernel_rows), (first, last)
+
+
+def _borders(
+    arch: Arch, task: Task, rows: tuple[int, int], groups: tuple[int, int]
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Output row ranges with the kernel rows [low, high) that each needs; whole ranges where splitting gains little."""
+    whole = (rows, (0, task.kernel[0]))
+    if task.opcode is not Opcode.CONV:
+        return [whole]
+    parts: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    for y in range(*rows):
+        used = _kernel_rows_inside(task, y)
+        if parts and parts[-1][1] == used:
+            parts[-1] = ((parts[-1][0][0], y + 1), used)
+        else:
+            parts.append(((y, y + 1), used))
+    per_row = task.ofm.width * (groups[1] - groups[0]) * task.runs * task.chunks
+    merged: list[tuple[tuple[int, int], tuple[int, int]]] = []
+    for span, used in parts:
+        gain = (span[1] - span[0]) * per_row * (task.kernel[0] - (used[1] - used[0]))
+        worth = gain >= SPLIT_GAIN or used == (0, task.kernel[0])
+        kept = used if worth else (0, task.kernel[0])
+        if merged and merged[-1][1] == kept:
+            merged[-1] = ((merged[-1][0][0], span[1]), kept)
+        else:
+            merged.append((span, kept))
+    return merged
+
+
+def _kernel_rows_inside(task: Task, y: int) -> tuple[int, int]:
+    """Kernel rows that meet the map for output row y; all of them if none does (the sum of padding is still due)."""
+    inside = [
+        k
+        for k in range(task.kernel[0])
+        if 0 <= task.origin[0] + y * task.stride[0] + k * task.dilation[0] < task.ifm.height
+    ]
+    return (inside[0], inside[-1] + 1) if inside else (0, task.kernel[0])
+
+
+def _fields(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
+) -> dict[str, int]:
+    """What all compute commands share, except the row at which reading starts."""
+    lanes, count = arch.lanes, groups[1] - groups[0]
+    ofm, last = task.ofm, groups[1] == task.groups(arch.lanes)
+    if not (rows[0] < rows[1] and count > 0):
+        raise PlanError(f"empty strip {rows} of groups {groups}", where=task.op)
+    return {
+        "tag": task.layer,
+        "pad_value": task.pad_value,
+        "zero_out": task.post.zero,
+        "low": task.post.low,
+        "high": task.post.high,
+        "rounding": task.post.rounding,
+        "table": task.post.table is not None,
+        "ifm_base": addresses[task.ifm.storage.name],
+        "ifm_wrap": task.ifm.storage.wrap,
+        "groups": count,
+        "last_lanes": (ofm.channels - 1) % lanes + 1 if last else lanes,
+        "ox_count": ofm.width,
+        "oy_count": rows[1] - rows[0],
+        "wgt_step": 0 if task.weights.shared else task.weights.per_group,
+        "wgt_header": word,
+        "ofm_base": addresses[ofm.storage.name],
+        "ofm_wrap": ofm.storage.wrap,
+        "ofm_start": _at(ofm, rows[0], ofm.channel + groups[0] * lanes),
+        "ofm_row_step": ofm.step(1),
+        "ofm_pix_step": ofm.pixel_stride,
+    }
+
+
+def _at(view: View, y: int, channel: int) -> int:
+    """Offset of channel `channel` of pixel 0 of row y. Rows do not straddle the end of a storage, so it is below wrap."""
+    return view.row_offset(y) + channel
+
+
+def _walk(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int, ky: int) -> dict[str, int]:
+    """Row and column walk of CONV, DEPTHWISE_TAPS, POOL and DEPTHWISE_WINDOW, from kernel row `ky`."""
+    ifm, per_channel = task.ifm, task.opcode is not Opcode.CONV
+    y0 = task.origin[0] + rows[0] * task.stride[0] + ky * task.dilation[0]
+    channel = ifm.channel + (groups[0] * lanes if per_channel else 0)
+    return {
+        "ifm_y0": y0,
+        "ifm_start": ifm.row_offset(y0),
+        "ifm_rows": ifm.height,
+        "ifm_row_bytes": ifm.row_bytes,
+        "ifm_x0": task.origin[1] * ifm.pixel_stride + channel,
+        "group_step": lanes if per_channel else 0,
+        "oy_rows": task.stride[0],
+        "oy_step": ifm.step(task.stride[0]),
+        "ox_step": task.stride[1] * ifm.pixel_stride,
+    }
+
+
+def _kernel(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
+    kernel_rows: tuple[int, int],
+) -> Command:  # fmt: skip
+    """CONV, DEPTHWISE_TAPS, POOL."""
+    low, high = kernel_rows
+    skipped = low * task.runs * task.chunks
+    fields = _fields(arch, task, addresses, rows, groups, word)
+    fields |= _walk(task, rows, groups, arch.lanes, low)
+    fields |= {
+        "ky_rows": task.dilation[0],
+        "ky_step": task.ifm.step(task.dilation[0]),
+        "ky_count": high - low,
+        "kx_step": task.run_step,
+        "kx_count": task.runs,
+        "chunks": task.chunks,
+        "last_bytes": task.run - (task.chunks - 1) * arch.lanes if task.opcode is Opcode.CONV else arch.lanes,
+        "wgt_first": word + task.weights.header + skipped,
+        "pool_sum": task.pool_sum,
+    }
+    return Command(task.opcode, fields)
+
+
+def window_extent(task: Task) -> tuple[int, int]:
+    """(columns visited per row, first column that fires): columns left of the map are skipped, not visited."""
+    left = max(0, -task.origin[1])
+    reach = task.origin[1] + (task.ofm.width - 1) * task.stride[1] + task.kernel[1]
+    return reach - max(task.origin[1], 0), task.kernel[1] - 1 - left
+
+
+def _window(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
+) -> Command:
+    """DEPTHWISE_WINDOW. Padding rows above the map are skipped: lines that no pass has filled read as padding."""
+    fields = _fields(arch, task, addresses, rows, groups, word) | _walk(task, rows, groups, arch.lanes, 0)
+    skip_rows = max(0, -fields["ifm_y0"]) if task.column else 0
+    skip_cols = max(0, -task.origin[1])
+    y0, kh = fields["ifm_y0"] + skip_rows, task.kernel[0]
+    cols, fire_col = window_extent(task)
+    ifm = task.ifm
+    fields |= {
+        "ifm_y0": y0,
+        "ifm_start": ifm.row_offset(y0),
+        "ifm_x0": fields["ifm_x0"] + skip_cols * ifm.pixel_stride,
+        "kx_step": ifm.pixel_stride,
+        "kx_count": 1,
+        "ky_count": 1,
+        "ky_rows": 1,
+        "ky_step": ifm.step(1),
+        "chunks": task.chunks,
+        "last_bytes": arch.lanes,
+        "wgt_first": word + task.weights.header,
+        "column": task.column,
+        "passes": (rows[1] - rows[0] - 1) * task.stride[0] + kh - skip_rows,
+        "cols": cols,
+        "fire_row": kh - 1 - skip_rows,
+        "fire_col": fire_col,
+        "col_stride": task.stride[1],
+    }
+    return Command(task.opcode, fields)
+
+
+def _eltwise(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
+) -> Command:
+    """ELTWISE: two operands, each a view of the ofm's shape (strides 0 where it broadcasts)."""
+    assert task.ifm2 is not None and task.operands is not None
+    a, b, o, shift = task.ifm, task.ifm2, task.operands, groups[0] * arch.lanes
+    fields = _fields(arch, task, addresses, rows, groups, word)
+    fields |= {
+        "ifm_start": _at(a, rows[0], a.channel + shift),
+        "group_step": arch.lanes,
+        "ox_step": a.pixel_stride,
+        "oy_rows": 1,
+        "oy_step": a.step(1),
+        "mul_a": o.multiplier[0],
+        "mul_b": o.multiplier[1],
+        "zero_a": o.zero[0],
+        "zero_b": o.zero[1],
+        "shift_a": o.shift[0],
+        "shift_b": o.shift[1],
+        "elt_mul": o.mul,
+        "elt_sub": o.sub,
+        "ifm2_base": addresses[b.storage.name],
+        "ifm2_wrap": b.storage.wrap,
+        "ifm2_start": _at(b, rows[0], b.channel + shift),
+        "ifm2_row_step": b.step(1),
+        "ifm2_pix_step": b.pixel_stride,
+        "ifm2_group_step": arch.lanes,
+    }
+    return Command(task.opcode, fields)

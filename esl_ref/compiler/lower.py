@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators -> tasks: the one table that says how each kind of operator runs on the accelerator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from esl_ref import ir
+from esl_ref.arch import Arch
+from esl_ref.compiler import lower_conv, lower_move, lower_pool
+from esl_ref.compiler.bind import Binder
+from esl_ref.compiler.context import Context
+from esl_ref.compiler.segments import Segment
+from esl_ref.compiler.tasks import Task
+from esl_ref.errors import UnsupportedError
+from esl_ref.ir import Graph, Op
+
+__all__ = ["Lowered", "lower"]
+
+_LOWER: dict[type[Op], Callable[[Context, Any], Iterable[Task]]] = {
+    ir.Conv2D: lower_conv.conv2d,
+    ir.DepthwiseConv2D: lower_conv.depthwise,
+    ir.FullyConnected: lower_conv.fully_connected,
+    ir.AveragePool: lower_pool.average,
+    ir.MaxPool: lower_pool.largest,
+    ir.Mean: lower_pool.mean,
+    ir.Add: lower_pool.add,
+    ir.Sub: lower_pool.add,
+    ir.Mul: lower_pool.multiply,
+    ir.Table: lower_move.table,
+    ir.Pad: lower_move.pad,
+    ir.Concat: lower_move.concat,
+    ir.Slice: lower_move.cut,
+    ir.Reshape: lower_move.reshape,
+    ir.ResizeNearest: lower_move.resize,
+}
+
+_FUSES_TABLE = (
+    ir.Conv2D, ir.DepthwiseConv2D, ir.FullyConnected, ir.AveragePool, ir.MaxPool, ir.Mean, ir.Add, ir.Sub, ir.Mul,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """A segment as tasks in order, with the views of its tensors."""
+
+    graph: Graph
+    segment: Segment
+    tasks: tuple[Task, ...]
+    binder: Binder
+    constants: tuple[str, ...] = field(default=())
+
+
+def _fused_tables(graph: Graph, segment: Segment) -> dict[str, ir.Table]:
+    """Producer's name -> the table operator that its post-processor applies on the way out."""
+    consumers, inside = graph.consumers(), {op.name for op in segment.ops}
+    fused = {}
+    for op in segment.ops:
+        if not isinstance(op, _FUSES_TABLE):
+            continue
+        (out,) = op.outputs
+        readers = consumers[out]
+        if len(readers) == 1 and isinstance(readers[0], ir.Table) and readers[0].name in inside:
+            if out not in graph.outputs and out not in segment.outputs:
+                fused[op.name] = readers[0]
+    return fused
+
+
+def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) -> Lowered:
+    """Tasks of an accelerator segment. UnsupportedError names an operator that has no lowering."""
+    tables = _fused_tables(graph, segment)
+    skipped = {t.name for t in tables.values()}
+    binder = Binder(graph, segment.ops, segment.outputs, in_place=in_place)
+    tasks: list[Task] = []
+    for layer, op in enumerate(segment.ops):
+        if op.name in skipped:
+            continue
+        rule = _LOWER.get(type(op))
+        if rule is None:
+            raise UnsupportedError(f"no accelerator mapping for {op.kind}", where=f"operator '{op.name}'")
+        tasks.extend(rule(Context(graph, arch, binder, layer, tables.get(op.name)), op))
+    tasks.extend(_dense_outputs(graph, arch, binder, segment, tasks))
+    constants = tuple(n for n in binder.views if graph.tensors.get(n) is not None and graph.tensors[n].is_const)
+    return Lowered(graph, segment, tuple(tasks), binder, constants)
+
+
+def _dense_outputs(graph: Graph, arch: Arch, binder: Binder, segment: Segment, tasks: list[Task]) -> list[Task]:
+    """Outputs that lie with gaps (a part of a concat, a slice) are copied out: a surface has dense rows."""
+    copies = []
+    for name in segment.outputs:
+        view = binder.view(name)
+        if view.pixel_stride != view.channels:
+            copies.append(lower_move.packed_copy(arch, binder, name, view, len(segment.ops)))
+    return copies

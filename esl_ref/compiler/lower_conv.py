@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolution, depthwise convolution and fully connected layers as tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from esl_ref import ir
+from esl_ref.arch import Arch
+from esl_ref.compiler.bind import contiguous
+from esl_ref.compiler.context import Context
+from esl_ref.compiler.lower_move import packed
+from esl_ref.compiler.packing import conv_runs, pack_conv, pack_taps, pack_window, window_chunks
+from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.views import View
+from esl_ref.macs import macs
+from esl_ref.numerics import Requant
+from esl_ref.program.fields import Opcode
+
+__all__ = ["conv2d", "depthwise", "fully_connected"]
+
+
+def _channels(requant: Requant, first: int, last: int) -> Requant:
+    if requant.multiplier.size == 1:
+        return requant
+    return Requant(requant.multiplier[first:last], requant.shift[first:last], requant.profile)
+
+
+def _along_row(ifm: View, ofm: View, kernel: tuple[int, int]) -> bool:
+    """One-pixel-wide maps run as one row: their kernel's bytes become one run, their window needs no line buffers."""
+    return ifm.width == ofm.width == 1 and kernel[1] == 1 and ifm.height > 1
+
+
+def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int) -> Task:
+    """A CONV task without weights: geometry and post-processing."""
+    ifm, ofm = ctx.ifm(op), ctx.ofm(op)
+    kernel = (op.weight.shape[1], op.weight.shape[2]) if isinstance(op, ir.Conv2D) else op.weight.shape[:2]
+    stride, dilation, origin = op.stride, op.dilation, (-op.padding.top, -op.padding.left)
+    if _along_row(ifm, ofm, kernel) and origin[1] == 0:
+        ifm, ofm = ifm.transposed(), ofm.transposed()
+        kernel, stride, dilation, origin = (1, kernel[0]), (1, stride[0]), (1, dilation[0]), (0, origin[0])
+    return Task(
+        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None, ctx.post(op.act),  # type: ignore[arg-type]
+        kernel=kernel, stride=stride, dilation=dilation, origin=origin, pad_value=op.zero_in, macs=layer_macs,
+    )  # fmt: skip
+
+
+def _as_conv(
+    arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
+) -> Task:
+    """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation)."""
+    dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
+    runs, run = conv_runs(weight, dense)
+    packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense)
+    step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
+    return task.replace(
+        weights=packed_weights, run=run, runs=runs, run_step=step, chunks=-(-run // arch.lanes), opcode=Opcode.CONV
+    )
+
+
+def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
+    """One task per convolution group."""
+    task = _task(ctx, op, macs(op, ctx.graph) // op.groups)
+    o, _, _, i = op.weight.shape
+    weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(o, *task.kernel, i)
+    per = o // op.groups
+    for g in range(op.groups):
+        part = slice(g * per, (g + 1) * per)
+        views = {
+            "ifm": task.ifm.window(0, 0, g * i, (task.ifm.height, task.ifm.width, i)),
+            "ofm": task.ofm.window(0, 0, g * per, (task.ofm.height, task.ofm.width, per)),
+        } if op.groups > 1 else {}  # fmt: skip
+        yield _as_conv(
+            ctx.arch, task.replace(**views), weight[part], op.bias[part], op.zero_in,
+            _channels(op.requant, g * per, (g + 1) * per),
+        )  # fmt: skip
+
+
+def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
+    """Multiplier 1: the fastest depthwise mapping. Else one convolution per input channel."""
+    channels = op.weight.shape[2] // op.multiplier
+    layer_macs = macs(op, ctx.graph)
+    task = _task(ctx, op, layer_macs if op.multiplier == 1 else layer_macs // channels)
+    weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
+    if op.multiplier == 1:
+        yield _as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant)
+        return
+    m = op.multiplier
+    for c in range(channels):
+        part = slice(c * m, (c + 1) * m)
+        one = task.replace(
+            ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, 1)),
+            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)),
+        )
+        taps = weight[:, :, part].transpose(2, 0, 1)[..., None]
+        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, _channels(op.requant, c * m, (c + 1) * m))
+
+
+def _as_depthwise(
+    arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
+) -> Task:
+    """The mapping with the fewest array cycles; see docs/program.md for the three."""
+    best = min(_depthwise_costs(arch, task).items(), key=lambda item: item[1])[0]
+    if best == "taps":
+        packed_weights = pack_taps(arch, weight, bias, zero_in, requant, task.op)
+        return task.replace(
+            opcode=Opcode.DEPTHWISE_TAPS, weights=packed_weights, runs=task.kernel[1],
+            run_step=task.dilation[1] * task.ifm.pixel_stride,
+        )  # fmt: skip
+    column = best == "column"
+    packed_weights = pack_window(arch, weight, bias, zero_in, requant, task.op, column=column)
+    return task.replace(
+        opcode=Opcode.DEPTHWISE_WINDOW, weights=packed_weights, column=column,
+        chunks=window_chunks(arch, task.kernel[1], column),
+    )  # fmt: skip
+
+
+def _depthwise_costs(arch: Arch, task: Task) -> dict[str, int]:
+    """Array cycles of the mappings that apply, per group."""
+    (kh, kw), (oh, ow) = task.kernel, (task.ofm.height, task.ofm.width)
+    (sy, sx), (y0, x0) = task.stride, task.origin
+    costs = {"taps": oh * ow * kh * kw}
+    if task.dilation != (1, 1) or -y0 >= kh or -x0 >= kw:
+        return costs
+    passes = (oh - 1) * sy + kh - max(0, -y0)
+    cols = (ow - 1) * sx + kw - max(0, -x0)
+    if kh == 1 and kw <= arch.lanes:
+        costs["row"] = passes * cols
+    if kh <= arch.window_rows and kw <= arch.window_cols:
+        costs["column"] = passes * cols + oh * ow * (window_chunks(arch, kw, True) - 1)
+    return costs
+
+
+def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
+    """A 1 x 1 convolution over as many pixels as there are rows; the input is read as it lies, or packed first."""
+    o, i = op.weight.shape
+    source = ctx.ifm(op)
+    rows = source.nbytes // i
+    ifm = contiguous(source, (1, rows, i))
+    if ifm is None:
+        copy, view = packed(ctx, op.inputs[0], source)
+        yield copy
+        ifm = view.reshaped((1, rows, i))
+    ofm = ctx.ofm(op).reshaped((1, rows, o))
+    task = Task(
+        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None, ctx.post(op.act),  # type: ignore[arg-type]
+        pad_value=op.zero_in, macs=macs(op, ctx.graph),
+    )  # fmt: skip
+    weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(o, 1, 1, i)
+    yield _as_conv(ctx.arch, task, weight, op.bias, op.zero_in, op.requant)

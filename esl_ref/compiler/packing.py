@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights and requantisation records in the order in which the machine reads them; see docs/program.md."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from esl_ref.arch import Arch
+from esl_ref.compiler.tasks import Weights
+from esl_ref.errors import NumericError, UnsupportedError
+from esl_ref.numerics import INT32_MAX, INT32_MIN, Requant
+
+__all__ = ["header_only", "pack_conv", "pack_taps", "pack_window", "window_chunks"]
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+INT8 = (-128, 127)
+
+
+def _pad_axis(x: npt.NDArray[np.int64], axis: int, multiple: int) -> npt.NDArray[np.int64]:
+    width = [(0, 0)] * x.ndim
+    width[axis] = (0, -x.shape[axis] % multiple)
+    return np.pad(x, width)
+
+
+def records(arch: Arch, bias: Ints, requant: Requant, where: str) -> Bytes:
+    """Requantisation records -> uint8 [groups, header_words, lanes * lanes]; unused lanes get zeros."""
+    channels, lanes = bias.size, arch.lanes
+    if bias.size and (int(bias.min()) < INT32_MIN or int(bias.max()) > INT32_MAX):
+        raise NumericError("the bias with the input's zero point folded in leaves int32", where=where)
+    groups = -(-channels // lanes)
+    record = np.zeros((groups * lanes, arch.header_words * lanes), np.uint8)
+    record[:channels, 0:4] = bias.astype("<i4").view(np.uint8).reshape(-1, 4)
+    multiplier = np.broadcast_to(requant.multiplier, channels).astype("<i4")
+    record[:channels, 4:8] = np.ascontiguousarray(multiplier).view(np.uint8).reshape(-1, 4)
+    record[:channels, 8] = np.broadcast_to(requant.shift, channels).astype(np.int8).view(np.uint8)
+    by_word = record.reshape(groups, lanes, arch.header_words, lanes).transpose(0, 2, 1, 3)
+    return by_word.reshape(groups, arch.header_words, lanes * lanes)
+
+
+def header_only(arch: Arch, bias: int, multiplier: int, shift: int, where: str) -> Weights:
+    """One record for all lanes and groups: pooling and elementwise."""
+    requant = Requant(np.array([multiplier]), np.array([shift]))
+    words = records(arch, np.full(arch.lanes, bias, np.int64), requant, where)
+    return Weights(words, arch.header_words, shared=True)
+
+
+def _words(arch: Arch, lanes_first: npt.NDArray[np.int64], where: str) -> Bytes:
+    """int [channels, words, lanes] -> uint8 [groups, words, lanes * lanes]."""
+    if lanes_first.size and (lanes_first.min() < INT8[0] or lanes_first.max() > INT8[1]):
+        raise UnsupportedError("weights less their zero point leave int8", where=where)
+    padded = _pad_axis(lanes_first, 0, arch.lanes)
+    groups = padded.shape[0] // arch.lanes
+    grouped = padded.reshape(groups, arch.lanes, padded.shape[1], arch.lanes).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(grouped.astype(np.int8)).view(np.uint8).reshape(groups, padded.shape[1], -1)
+
+
+def _join(arch: Arch, weight: Ints, taps: npt.NDArray[np.int64], bias: Ints, zero_in: int, requant: Requant, where: str) -> Weights:
+    """Records (bias with the input zero point folded in: sum (x - z) w = sum x w - z sum w) in front of the weights."""
+    folded = bias.astype(np.int64) - zero_in * weight.reshape(weight.shape[0], -1).sum(axis=1)
+    reach = np.abs(weight).reshape(weight.shape[0], -1).sum(axis=1) * 128
+    if reach.size and int(reach.max()) > INT32_MAX:
+        raise NumericError("the sum of products could leave int32", where=where)
+    header = records(arch, folded, requant, where)
+    return Weights(np.concatenate([header, _words(arch, taps, where)], axis=1), arch.header_words)
+
+
+def pack_conv(
+    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, dense: bool
+) -> Weights:
+    """Convolution weights [O, KH, KW, I]: runs of KW * I bytes per kernel row (`dense`), else of I bytes."""
+    o, kh, kw, i = weight.shape
+    parts = [weight]
+    if weight.size and (weight.min() < INT8[0] or weight.max() > INT8[1]):
+        if not dense:
+            raise UnsupportedError("weights less their zero point leave int8", where=where)
+        half = weight >> 1  # two runs over the same bytes: w = half + (w - half)
+        parts = [half, weight - half]
+    runs = [p.reshape(o, kh, 1, kw * i) if dense else p.reshape(o, kh, kw, i) for p in parts]
+    taps = _pad_axis(np.concatenate(runs, axis=2), 3, arch.lanes)
+    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where)
+
+
+def conv_runs(weight: Ints, dense: bool) -> tuple[int, int]:
+    """(runs per kernel row, bytes of a run) as `pack_conv` lays them."""
+    _, _, kw, i = weight.shape
+    wide = bool(weight.size and (weight.min() < INT8[0] or weight.max() > INT8[1]))
+    return (1 + wide, kw * i) if dense else (kw, i)
+
+
+def pack_taps(arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str) -> Weights:
+    """Depthwise weights [KH, KW, C] for DEPTHWISE_TAPS: batches of L taps, the newest in slot 0."""
+    kh, kw, channels = weight.shape
+    flat = _pad_axis(weight.reshape(kh * kw, channels).T, 1, arch.lanes).reshape(channels, -1, arch.lanes)
+    slots = flat[:, :, ::-1].copy()
+    rest = kh * kw % arch.lanes
+    if rest:  # the last batch has only `rest` taps: they sit in slots rest-1 ... 0
+        slots[:, -1, :] = 0
+        slots[:, -1, :rest] = flat[:, -1, :rest][:, ::-1]
+    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where)
+
+
+def window_chunks(arch: Arch, kw: int, column: bool) -> int:
+    """Array cycles per window of DEPTHWISE_WINDOW."""
+    return -(-kw // arch.window_cols_per_chunk) if column else 1
+
+
+def pack_window(
+    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, column: bool
+) -> Weights:
+    """Depthwise weights [KH, KW, C] for DEPTHWISE_WINDOW: slot = column age * R + row age, T slots per array cycle."""
+    kh, kw, channels = weight.shape
+    rows = arch.window_rows if column else 1
+    per_chunk = arch.window_cols_per_chunk if column else arch.lanes
+    chunks = window_chunks(arch, kw, column)
+    aged = np.zeros((channels, chunks * per_chunk, rows), np.int64)
+    aged[:, :kw, :kh] = weight[::-1, ::-1].transpose(2, 1, 0)
+    slots = _pad_axis(aged.reshape(channels, chunks, per_chunk * rows), 2, arch.lanes)
+    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks: what one layer asks of the compute engine, before it is cut into commands.
+
+An operator becomes one task, or several where the hardware sees several layers: one per group of a grouped convolution, one
+per border region of a padded average pool, one per phase of an upsampling.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from esl_ref.compiler.views import View
+from esl_ref.program.fields import Opcode, Rounding
+
+__all__ = ["Operands", "Post", "Task", "Weights"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Packed weight words, uint8 [groups, words, lanes * lanes]; the first `header` words of a group are its records.
+
+    With `shared` one group's words serve all groups of the task (pooling, elementwise).
+    """
+
+    words: npt.NDArray[np.uint8]
+    header: int
+    shared: bool = False
+
+    @property
+    def per_group(self) -> int:
+        return self.words.shape[1]
+
+
+@dataclass(frozen=True)
+class Post:
+    """What follows the accumulator: output zero point, clamp, rounding, table (uint8 [256] image of q + 128)."""
+
+    zero: int
+    low: int
+    high: int
+    rounding: Rounding = Rounding.PROFILE
+    table: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Operands:
+    """ELTWISE: zero points, multipliers and right shifts of both operands."""
+
+    zero: tuple[int, int]
+    multiplier: tuple[int, int] = (0, 0)
+    shift: tuple[int, int] = (0, 0)
+    mul: bool = False
+    sub: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One hardware layer: `ofm` = opcode(`ifm`).
+
+    op, tensor     operator and output tensor, for reports
+    kernel         (rows, columns); stride, dilation likewise, in ifm rows and columns
+    origin         ifm (row, column) under kernel tap (0, 0) for output pixel (0, 0); negative in the padding
+    pad_value      byte read outside the map
+    run            CONV: bytes of one run, and runs per kernel row in `runs`, `run_step` bytes apart
+    column         DEPTHWISE_WINDOW: whether rows go through the line buffers
+    chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
+    """
+
+    op: str
+    tensor: str
+    layer: int
+    opcode: Opcode
+    ifm: View
+    ofm: View
+    weights: Weights
+    post: Post
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    origin: tuple[int, int] = (0, 0)
+    pad_value: int = 0
+    ifm2: View | None = None
+    operands: Operands | None = None
+    run: int = 0
+    runs: int = 1
+    run_step: int = 0
+    chunks: int = 1
+    column: bool = False
+    pool_sum: bool = False
+    macs: int = 0
+
+    def replace(self, **changes: object) -> Task:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    def groups(self, lanes: int) -> int:
+        """Groups of output channels."""
+        return -(-self.ofm.channels // lanes)
+
+    @property
+    def copies(self) -> bool:
+        """Whether every vector is read from where its result may go: the in-place rule."""
+        pointwise = self.opcode is Opcode.ELTWISE or (self.opcode is Opcode.POOL and self.kernel == (1, 1))
+        return pointwise and self.stride == (1, 1) and self.origin == (0, 0)
+
+    def ifm_rows(self, first: int, last: int) -> tuple[int, int]:
+        """Rows [low, high) of the ifm that output rows first..last - 1 read, clipped to the map."""
+        if self.ifm.row_stride == 0:
+            return 0, 1
+        low = self.origin[0] + first * self.stride[0]
+        high = self.origin[0] + (last - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
+        return max(low, 0), min(high, self.ifm.height)

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses for the storages of a schedule, and what that costs on chip, in the four accountings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from esl_ref.arch import Arch
+from esl_ref.errors import BudgetError
+from esl_ref.planner import layout
+
+__all__ = ["Interval", "StoragePlan", "accountings", "plan_storage"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A storage of `bytes` bytes in use during steps [first, last)."""
+
+    name: str
+    bytes: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class StoragePlan:
+    """SRAM addresses. `height` bytes are needed, `bound` is the liveness lower bound, `peak` the storages alive at it."""
+
+    addresses: Mapping[str, int]
+    intervals: tuple[Interval, ...]
+    height: int
+    bound: int
+    peak: tuple[str, ...]
+    optimal: bool
+
+
+def plan_storage(intervals: tuple[Interval, ...], *, time_limit: float = 10.0, seed: int = 1) -> StoragePlan:
+    """Offsets of least height for storages with lifetimes."""
+    buffers = tuple(layout.Buffer(i.name, i.first, i.last, i.bytes) for i in intervals if i.bytes)
+    if not buffers:
+        return StoragePlan({i.name: 0 for i in intervals}, intervals, 0, 0, (), True)
+    problem = layout.Problem(buffers)
+    solved = layout.solve(problem, time_limit=time_limit, seed=seed)
+    time, bound = problem.peak()
+    addresses = {i.name: 0 for i in intervals} | dict(solved.offsets)
+    peak = tuple(b.id for b in problem.alive_at(time))
+    return StoragePlan(addresses, intervals, solved.height, bound, peak, solved.height == bound or solved.proved_optimal)
+
+
+def check_budget(plan: StoragePlan, budget: int, name: str) -> None:
+    """BudgetError, saying by how much and what stands in the way, unless the plan fits `budget` bytes."""
+    if plan.height <= budget:
+        return
+    sizes = {i.name: i.bytes for i in plan.intervals}
+    alive = ", ".join(f"{n} ({sizes[n]} bytes)" for n in plan.peak)
+    raise BudgetError(
+        f"needs {plan.height} bytes of activation SRAM, {plan.height - budget} more than the {budget} allowed",
+        where=f"model '{name}'",
+        hint=f"alive together at the peak: {alive}; --sram {plan.height} fits",
+    )
+
+
+def accountings(arch: Arch, tensors: int, network_input: int) -> dict[str, int]:
+    """On-chip bytes four ways: tensors only; with the network input; with all scratch; bits of every RTL memory / 8.
+
+    The third adds to the arena what the planner knows of (weights, line buffers, table copies, queues, rounded to words); the
+    fourth counts the memories that the generator instantiates. They must be equal.
+    """
+    rounded = arch.act_bytes
+    scratch = arch.weight_words * arch.word_bytes + (arch.window_rows - 1) * arch.line_depth * arch.lanes
+    scratch += arch.post_lanes * 256 + 3 * arch.queue_depth * 96
+    return {
+        "tensors": tensors,
+        "with_input": network_input,
+        "with_scratch": rounded + scratch,
+        "rtl_memories": arch.memory_bytes(),
+    }
