@@ -3,40 +3,24 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, unsigned
-from amaranth.lib import data, enum, stream, wiring
+from amaranth.hdl import Elaboratable, Module, Mux, ResetInserter
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
-from esl_ref.program.fields import COMMAND_BYTES
+from rtl import weight_sram
+from rtl.act_sram import ActSram
+from rtl.address import AddressStage
+from rtl.datapath import Datapath
+from rtl.delay import delay
+from rtl.issuer import Issuer
+from rtl.layouts import command_payload
+from rtl.op import Cause
+from rtl.pipeline import STORE_READ_LATENCY, VECTOR_CYCLE, completion_latency
+from rtl.timing import WINDOW_LATENCY
+from rtl.weight_sram import WeightSram
 
-__all__ = ["Cause", "Engine", "command_layout"]
-
-
-class Cause(enum.Enum, shape=4):
-    """What the issue slot of one cycle went to; exactly one per cycle."""
-
-    NONE = 0
-    """No command in the queue (or the engine has stopped with an error)."""
-    MAC = 1
-    """An operand, window or weight word was issued to the array."""
-    VECTOR = 2
-    """A pooling or elementwise operand, or a window fill that fires nothing, was issued."""
-    OVERHEAD = 3
-    """Command set-up, a record word, spacing between results."""
-    WAIT_LOAD = 4
-    """The command at the head waits for `loads_done`."""
-    WAIT_STORE = 5
-    """It waits for `stores_done`."""
-    WAIT_COMPUTE = 6
-    """It waits for `computes_done`."""
-    DMA = 7
-    """A store read took the SRAM read port."""
-
-
-def command_layout() -> data.StructLayout:
-    """Payload of the command stream: the command's 768 bits, least significant byte first in memory, and its index."""
-    return data.StructLayout({"word": unsigned(8 * COMMAND_BYTES), "index": unsigned(32)})
+__all__ = ["Cause", "Engine"]
 
 
 class Engine(wiring.Component):
@@ -50,7 +34,7 @@ class Engine(wiring.Component):
     -------
     clear : In(1)
         Synchronous flush: drops commands and everything in flight. SRAM contents stay.
-    command : In(stream.Signature(command_layout()))
+    command : In(stream.Signature(command_payload()))
         Compute commands (opcodes CONV ... ELTWISE only).
     loads_done, stores_done : In(16)
         Completed load and store commands, modulo 2**16.
@@ -83,7 +67,7 @@ class Engine(wiring.Component):
         lanes, axi_bits = arch.lanes, 8 * arch.axi_bytes
         super().__init__({
             "clear": In(1),
-            "command": In(stream.Signature(command_layout())),
+            "command": In(stream.Signature(command_payload())),
             "loads_done": In(16),
             "stores_done": In(16),
             "computes_done": Out(16),
@@ -114,5 +98,92 @@ class Engine(wiring.Component):
             "error_index": Out(32),
         })
 
-    def elaborate(self, platform: object) -> Module:
-        raise NotImplementedError("being written")
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.issuer = self._issuer = Issuer(self._arch)
+        m.submodules.address = self._address = AddressStage(self._arch)
+        m.submodules.act_sram = self._act_sram = ActSram(self._arch, max(self._arch.post_lanes, self._arch.axi_bytes))
+        m.submodules.weight_sram = self._weight_sram = WeightSram(self._arch)
+        m.submodules.datapath = self._datapath = Datapath(self._arch)
+        self._connect_issuer(m)
+        self._connect_reads(m)
+        self._connect_writes(m)
+        self._connect_datapath(m)
+        return ResetInserter(self.clear)(m)
+
+    def _connect_issuer(self, m: Module) -> None:
+        issuer = self._issuer
+        wiring.connect(m, wiring.flipped(self.command), issuer.command)
+        m.d.comb += [
+            issuer.loads_done.eq(self.loads_done),
+            issuer.stores_done.eq(self.stores_done),
+            issuer.computes_done.eq(self.computes_done),
+            issuer.port_taken.eq(self.read_valid),
+            # The pipeline has a fixed length, so completion is the last issue, later.
+            issuer.completed.eq(delay(m, issuer.end, completion_latency(self._arch), name="end", valid=True)),
+            self.completed.eq(issuer.completed),
+            self.completed_index.eq(issuer.oldest_index),
+            self.completed_tag.eq(issuer.oldest_tag),
+            self.completed_stamp.eq(issuer.oldest_stamp),
+            self.cause.eq(issuer.cause),
+            self.idle.eq(issuer.idle),
+            self.error.eq(issuer.error),
+            self.error_code.eq(issuer.error_code),
+            self.error_index.eq(issuer.error_index),
+        ]
+        m.d.sync += self.computes_done.eq(self.computes_done + issuer.completed)
+
+    def _connect_reads(self, m: Module) -> None:
+        issuer, address, act_sram = self._issuer, self._address, self._act_sram
+        m.d.comb += [
+            address.op.eq(issuer.op),
+            address.current.eq(issuer.current),
+            address.issue.eq(issuer.issue),
+            address.store_valid.eq(self.read_valid),
+            address.store_addr.eq(self.read_addr),
+            act_sram.read_en.eq(address.read_en),
+            act_sram.read_addr.eq(address.read_addr),
+            self.read_data.eq(act_sram.read_data),
+            self.read_data_valid.eq(
+                delay(m, self.read_valid, STORE_READ_LATENCY, name="read_valid", valid=True)
+            ),
+        ]
+        weight = Mux(issuer.header, issuer.header_weight, issuer.op.weight)
+        early = VECTOR_CYCLE + WINDOW_LATENCY - weight_sram.READ_LATENCY
+        m.d.comb += self._weight_sram.read_addr.eq(
+            delay(m, weight[: len(self._weight_sram.read_addr)], early, name="weight_addr")
+        )
+
+    def _connect_writes(self, m: Module) -> None:
+        act_sram, weights, post = self._act_sram, self._weight_sram, self._datapath
+        m.d.comb += [
+            # The post-processor cannot wait, the loader can.
+            self.load_ready.eq(~post.write_valid),
+            act_sram.write_en.eq(post.write_valid | self.load_valid),
+            act_sram.write_addr.eq(Mux(post.write_valid, post.write_addr, self.load_addr)),
+            act_sram.write_data.eq(Mux(post.write_valid, post.write_data, self.load_data)),
+            act_sram.write_count.eq(Mux(post.write_valid, post.write_lanes, self.load_count)),
+            weights.write_en.eq(self.weight_valid),
+            weights.write_word.eq(self.weight_word),
+            weights.write_beat.eq(self.weight_beat),
+            weights.write_data.eq(self.weight_data),
+            post.table_we.eq(self.table_valid),
+            post.table_addr.eq(self.table_beat * self._arch.axi_bytes),
+            post.table_data.eq(self.table_data),
+        ]
+
+    def _connect_datapath(self, m: Module) -> None:
+        issuer, address, datapath = self._issuer, self._address, self._datapath
+        m.d.comb += [
+            datapath.op.eq(issuer.op),
+            datapath.current.eq(issuer.current),
+            datapath.issue.eq(issuer.issue),
+            datapath.new_group.eq(issuer.new_group),
+            datapath.header.eq(issuer.header),
+            datapath.header_index.eq(issuer.header_index),
+            datapath.low.eq(address.low),
+            datapath.high.eq(address.high),
+            datapath.out_addr.eq(address.out_addr),
+            datapath.read_data.eq(self._act_sram.read_data),
+            datapath.weights.eq(self._weight_sram.read_data),
+        ]

@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The issuer: takes commands in order, waits for what they depend on, issues at most one op per cycle."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from esl_ref.arch import Arch
+from esl_ref.program.fields import ErrorCode, Opcode
+from rtl.layouts import COMPUTE_LAYOUT, command_payload
+from rtl.op import WEIGHT_BITS, Cause, op_layout
+from rtl.register_fifo import RegisterFifo
+from rtl.timing import header_gap
+from rtl.walk import Walk
+from rtl.walk_kernel import KernelWalk
+from rtl.walk_operand import OperandWalk
+from rtl.walk_window import WindowWalk
+
+__all__ = ["IN_FLIGHT", "Issuer"]
+
+IN_FLIGHT = 8
+"""Commands started and not yet complete. Only commands of a handful of issues each ever have to wait for this."""
+
+_TAGS = data.StructLayout({"index": 32, "tag": 16, "stamp": 1})
+
+
+
+class Issuer(wiring.Component):
+    """One op, one record word or nothing per cycle; `cause` says which and why.
+
+    A command is held in a decode register while its predecessor issues; it needs 2 cycles there (checks, waits), then
+    may issue its first op in the cycle after its predecessor's last.
+
+    The record words of a group may be issued any time from `header_gap` cycles after the previous group's first result
+    up to the group's own first result: so a group of more issues than that gap loses only the record words' own cycles.
+
+    Members
+    -------
+    command : In, stream of compute commands
+    loads_done, stores_done, computes_done : In(16), completed commands so far
+    port_taken : In(1), a store read uses the activation SRAM in this cycle
+    completed : In(1), the oldest command in flight is complete
+    oldest_index, oldest_tag, oldest_stamp : Out, which one that is
+    issue : Out(1), `op` of command `current` is issued
+    op, current : Out
+    new_group : Out(1), it completes the first result of a group
+    header, header_index : Out, a record word is read instead, from weight word `header_weight`
+    end : Out(1), the last issue of a command
+    cause : Out(Cause)
+    idle : Out(1)
+    error, error_code, error_index : Out, as `Engine`
+    """
+
+    def __init__(self, arch: Arch):
+        self.arch = arch
+        super().__init__({
+            "command": In(stream.Signature(command_payload())),
+            "loads_done": In(16),
+            "stores_done": In(16),
+            "computes_done": In(16),
+            "port_taken": In(1),
+            "completed": In(1),
+            "oldest_index": Out(32),
+            "oldest_tag": Out(16),
+            "oldest_stamp": Out(1),
+            "issue": Out(1),
+            "op": Out(op_layout(arch)),
+            "current": Out(COMPUTE_LAYOUT),
+            "new_group": Out(1),
+            "header": Out(1),
+            "header_index": Out(bits_for(arch.header_words - 1)),
+            "header_weight": Out(WEIGHT_BITS),
+            "end": Out(1),
+            "cause": Out(Cause),
+            "idle": Out(1),
+            "error": Out(1),
+            "error_code": Out(8),
+            "error_index": Out(32),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        # Decode register: the command that issues next.
+        self._held = Signal()
+        self._upcoming = Signal(COMPUTE_LAYOUT, reset_less=True)
+        self._upcoming_index = Signal(32, reset_less=True)
+        self._examined = Signal()
+        self._bad = Signal(reset_less=True)
+        self._waits = {count: Signal(name=f"waits_{count}", reset_less=True) for count in ("load", "store", "compute")}
+        # The command that issues.
+        self._active = Signal()
+        self._index = Signal(32, reset_less=True)
+        self._start = Signal()
+        self._finish = Signal()
+
+        self._elaborate_decode(m)
+        m.submodules.in_flight = in_flight = RegisterFifo(_TAGS, IN_FLIGHT)
+        self._elaborate_start(m, in_flight)
+        next_group = self._elaborate_walks(m)
+        header_due = self._elaborate_headers(m, next_group)
+        self._elaborate_issue(m, header_due)
+        self._elaborate_weight_check(m)
+        return m
+
+    def _elaborate_decode(self, m: Module) -> None:
+        upcoming = self._upcoming
+        m.d.comb += self.command.ready.eq(~self.error & (~self._held | self._start))
+        with m.If(self.command.valid & self.command.ready):
+            m.d.sync += [
+                self._held.eq(1),
+                self._examined.eq(0),
+                upcoming.eq(self.command.payload.word),
+                self._upcoming_index.eq(self.command.payload.index),
+            ]
+        with m.Elif(self._start):
+            m.d.sync += [self._held.eq(0), self._examined.eq(0)]
+        with m.Else():
+            m.d.sync += self._examined.eq(self._held)
+
+        def outside(base: Value, wrap: Value) -> Value:
+            return base + wrap > self.arch.act_bytes
+
+        m.d.sync += self._bad.eq(
+            outside(upcoming.ifm_base, upcoming.ifm_wrap)
+            | outside(upcoming.ofm_base, upcoming.ofm_wrap)
+            | ((upcoming.opcode == Opcode.ELTWISE) & outside(upcoming.ifm2_base, upcoming.ifm2_wrap))
+        )
+        # A count is reached when (count - wanted) mod 2**16 is in the lower half. Once reached it stays so.
+        for name, waits in self._waits.items():
+            ahead = Signal(16, name=f"ahead_{name}")
+            m.d.comb += ahead.eq(getattr(self, f"{name}s_done") - upcoming[f"wait_{name}"])
+            m.d.sync += waits.eq(upcoming[f"need_{name}"] & ahead[15])
+
+    def _elaborate_start(self, m: Module, in_flight: RegisterFifo) -> None:
+        waiting = self._waits["load"] | self._waits["store"] | self._waits["compute"]
+        free = ~self._active | self._finish
+        ready = self._held & self._examined & ~waiting & free & in_flight.push.ready & ~self.error
+        m.d.comb += [
+            self._start.eq(ready & ~self._bad),
+            in_flight.push.valid.eq(self._start),
+            in_flight.push.payload.index.eq(self._upcoming_index),
+            in_flight.push.payload.tag.eq(self._upcoming.tag),
+            in_flight.push.payload.stamp.eq(self._upcoming.stamp),
+            in_flight.pop.ready.eq(self.completed),
+            self.oldest_index.eq(in_flight.pop.payload.index),
+            self.oldest_tag.eq(in_flight.pop.payload.tag),
+            self.oldest_stamp.eq(in_flight.pop.payload.stamp),
+            self.idle.eq(~self._held & ~self._active & (in_flight.level == 0)),
+        ]
+        with m.If(self._start):
+            m.d.sync += [self._active.eq(1), self.current.eq(self._upcoming), self._index.eq(self._upcoming_index)]
+        with m.Elif(self._finish):
+            m.d.sync += self._active.eq(0)
+        with m.If(ready & self._bad):
+            self._fail(m, self._upcoming_index)
+
+    def _fail(self, m: Module, index: Value) -> None:
+        with m.If(~self.error):
+            m.d.sync += [self.error.eq(1), self.error_code.eq(ErrorCode.BAD_ADDRESS), self.error_index.eq(index)]
+
+    def _elaborate_walks(self, m: Module) -> Value:
+        """Walkers by kind of command; their op and whether an advance goes on to the next group."""
+        walks: list[Walk] = [KernelWalk(self.arch), WindowWalk(self.arch), OperandWalk(self.arch)]
+        kind = Signal(range(len(walks)))
+        with m.If(self._start):
+            with m.Switch(self._upcoming.opcode):
+                with m.Case(Opcode.DEPTHWISE_WINDOW):
+                    m.d.sync += kind.eq(1)
+                with m.Case(Opcode.ELTWISE):
+                    m.d.sync += kind.eq(2)
+                with m.Default():
+                    m.d.sync += kind.eq(0)
+        for number, walk in enumerate(walks):
+            m.submodules[f"walk_{number}"] = walk
+            m.d.comb += [
+                walk.upcoming.eq(self._upcoming),
+                walk.current.eq(self.current),
+                walk.load.eq(self._start),
+                walk.advance.eq(self.issue & (kind == number)),
+            ]
+        m.d.comb += self.op.eq(Array(Value.cast(walk.op) for walk in walks)[kind])
+        return Array(walk.next_group for walk in walks)[kind]
+
+    def _elaborate_headers(self, m: Module, next_group: Value) -> Value:
+        """Record words still to be read for the group that issues; returns whether any are."""
+        words = self.arch.header_words
+        due = Signal()
+        index = Signal.like(self.header_index)
+        weight = Signal(WEIGHT_BITS, reset_less=True)
+        base = Signal(WEIGHT_BITS, reset_less=True)
+        next_base = (base + self.current.wgt_step)[:WEIGHT_BITS]
+        with m.If(self._start):
+            header = self._upcoming.wgt_header
+            m.d.sync += [due.eq(1), index.eq(0), base.eq(header), weight.eq(header)]
+        with m.Elif(self.issue & next_group):
+            m.d.sync += [due.eq(1), index.eq(0), base.eq(next_base), weight.eq(next_base)]
+        with m.Elif(self.header):
+            m.d.sync += [due.eq(index != words - 1), index.eq(index + 1), weight.eq(weight + 1)]
+        m.d.comb += [self.header_index.eq(index), self.header_weight.eq(weight)]
+        return due
+
+    def _elaborate_issue(self, m: Module, header_due: Value) -> None:
+        """Decides what this cycle's issue slot does."""
+        op = self.op
+        gap = Signal(range(header_gap(self.arch) + 1))  # cycles until the shadow records may be written
+        spacing = Signal(range(self.arch.post_interval + 1))  # cycles until the post-processor takes a result
+        first_of_group = Signal()
+        m.d.comb += [
+            self.end.eq(self.issue & op.end),
+            self._finish.eq(self.end),
+            self.new_group.eq(first_of_group),
+        ]
+        with m.If(self.error):
+            m.d.comb += self.cause.eq(Cause.NONE)
+        with m.Elif(~self._active):
+            m.d.comb += self.cause.eq(self._reason_not_started())
+        with m.Elif(header_due & (gap == 0)):
+            m.d.comb += [self.header.eq(1), self.cause.eq(Cause.OVERHEAD)]
+        with m.Elif(op.emit & (header_due | (spacing != 0))):
+            m.d.comb += self.cause.eq(Cause.OVERHEAD)
+        with m.Elif(op.read & self.port_taken):
+            m.d.comb += self.cause.eq(Cause.DMA)
+        with m.Else():
+            m.d.comb += [self.issue.eq(1), self.cause.eq(Mux(op.array, Cause.MAC, Cause.VECTOR))]
+
+        emits = self.issue & op.emit
+        with m.If(emits & first_of_group):
+            m.d.sync += gap.eq(header_gap(self.arch) - 1)
+        with m.Elif(gap != 0):
+            m.d.sync += gap.eq(gap - 1)
+        with m.If(emits):
+            m.d.sync += spacing.eq(self.arch.post_interval - 1)
+        with m.Elif(spacing != 0):
+            m.d.sync += spacing.eq(spacing - 1)
+        with m.If(self.header):
+            m.d.sync += first_of_group.eq(1)
+        with m.Elif(emits):
+            m.d.sync += first_of_group.eq(0)
+
+    def _reason_not_started(self) -> Value:
+        waits = self._waits
+        return Mux(~self._held, Cause.NONE,
+               Mux(~self._examined, Cause.OVERHEAD,
+               Mux(waits["load"], Cause.WAIT_LOAD,
+               Mux(waits["store"], Cause.WAIT_STORE,
+               Mux(waits["compute"], Cause.WAIT_COMPUTE, Cause.OVERHEAD)))))  # fmt: skip
+
+    def _elaborate_weight_check(self, m: Module) -> None:
+        """A weight word past the end of the SRAM is found one cycle after its issue."""
+        reads_1 = Signal()
+        weight_1 = Signal(WEIGHT_BITS, reset_less=True)
+        index_1 = Signal(32, reset_less=True)
+        m.d.sync += [
+            reads_1.eq(self.header | (self.issue & self.op.array)),
+            weight_1.eq(Mux(self.header, self.header_weight, self.op.weight)),
+            index_1.eq(self._index),
+        ]
+        with m.If(reads_1 & (weight_1 >= self.arch.weight_words)):
+            self._fail(m, index_1)

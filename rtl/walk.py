@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of the address walkers: nested loops without bubbles, and addresses that follow them by addition alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from esl_ref.arch import Arch
+from rtl.layouts import COMPUTE_LAYOUT
+from rtl.op import op_layout
+
+__all__ = ["Loops", "Step", "Walk", "add_modulo", "decremented", "track"]
+
+View = data.View
+Start = Callable[[View], Value]
+
+
+class Walk(wiring.Component):
+    """Base of the walkers: holds the loop state of one command, presents the op to issue, moves on by one per `advance`.
+
+    Members
+    -------
+    upcoming : In, the next command, from which `load` initialises the state
+    current : In, the command being walked (the upcoming one of the last `load`)
+    load, advance : In(1)
+        Loading wins, so the next command may be loaded in the cycle of this one's last advance.
+    op : Out(op_layout(arch)), valid from the cycle after `load` up to the advance of the op with `end`
+    next_group : Out(1), this advance goes on to the next group
+    """
+
+    def __init__(self, arch: Arch):
+        self.arch = arch
+        super().__init__({
+            "upcoming": In(COMPUTE_LAYOUT),
+            "current": In(COMPUTE_LAYOUT),
+            "load": In(1),
+            "advance": In(1),
+            "op": Out(op_layout(arch)),
+            "next_group": Out(1),
+        })
+
+
+def decremented(count: Value) -> Value:
+    """count - 1, of which 0 stays 0: a count of zero counts as one, so that no command can run for ever."""
+    return (count - (count != 0))[: len(count)]
+
+
+def add_modulo(value: Value, step: Value, modulus: Value) -> Value:
+    """(value + step) mod modulus for value, step < modulus: one conditional subtraction."""
+    total = value + step
+    return Mux(total >= modulus, (total - modulus)[: len(value)], total[: len(value)])
+
+
+class Loops:
+    """Nested loops as down-counters, outermost first.
+
+    counts    level -> iterations, as a function of the command
+    exhausted level -> condition under which the level has just one iteration, whatever its count
+    """
+
+    def __init__(
+        self, m: Module, walk: Walk, counts: Mapping[str, Start], exhausted: Mapping[str, Value] | None = None
+    ):
+        self.m, self.walk = m, walk
+        self.levels = list(counts)
+        self.last: dict[str, Value] = {}
+        self.at_start: dict[str, Value] = {}
+        self.step: dict[str, Value] = {}
+        """level -> this advance moves this level on (and restarts those inside)"""
+        counters, reloads = {}, {}
+        for level, count in counts.items():
+            width = len(Value.cast(count(walk.current)))
+            counters[level] = Signal(width, name=f"{level}_left")
+            reloads[level] = decremented(count(walk.current))
+            self.last[level] = counters[level] == 0
+            self.at_start[level] = counters[level] == reloads[level]
+            if exhausted and level in exhausted:
+                self.last[level] |= exhausted[level]
+        inner_last: Value = walk.advance
+        for level in reversed(self.levels):
+            self.step[level] = Signal(name=f"step_{level}")
+            m.d.comb += self.step[level].eq(inner_last & ~self.last[level])
+            inner_last = inner_last & self.last[level]
+        for place, level in enumerate(self.levels):
+            counter = counters[level]
+            with m.If(walk.load):
+                m.d.sync += counter.eq(decremented(counts[level](walk.upcoming)))
+            with m.Elif(self.any_step(self.levels[:place])):
+                m.d.sync += counter.eq(reloads[level])
+            with m.Elif(self.step[level]):
+                m.d.sync += counter.eq(counter - 1)
+
+    def any_step(self, levels: list[str]) -> Value:
+        """One of these levels moves on."""
+        moves: Value = Value.cast(0)
+        for level in levels:
+            moves = moves | self.step[level]
+        return moves
+
+    def all_last(self, *levels: str) -> Value:
+        """All of these levels (default: all there are) are in their last iteration."""
+        result: Value = Value.cast(1)
+        for level in levels or self.levels:
+            result = result & self.last[level]
+        return result
+
+
+@dataclass(frozen=True)
+class Step:
+    """By how much an address moves when a level does; modulo `modulus` if given."""
+
+    by: Value
+    modulus: Value | None = None
+
+
+def track(loops: Loops, name: str, shape: ShapeLike, start: Start, steps: Mapping[str, Step]) -> Signal:
+    """Register that equals start + sum over levels of (iteration * step), kept by additions.
+
+    Each level with a step holds the address its current iteration began with; moving a level on adds its step there
+    and restarts all levels inside from the sum. The innermost such register is the address.
+    """
+    m, walk = loops.m, loops.walk
+    registers = {level: Signal(Shape.cast(shape), name=f"{name}_{level}") for level in loops.levels if level in steps}
+    began: Value = start(walk.current)  # where the innermost level outside the one looked at began
+    with m.If(walk.load):
+        m.d.sync += [register.eq(start(walk.upcoming)) for register in registers.values()]
+    for place, level in enumerate(loops.levels):
+        moved = began
+        if level in steps:
+            began = registers[level]
+            moved = _moved(began, steps[level])
+        inside = [registers[inner] for inner in loops.levels[place:] if inner in registers]
+        with m.Elif(loops.step[level]):
+            m.d.sync += [register.eq(moved) for register in inside]
+    return list(registers.values())[-1]
+
+
+def _moved(register: Signal, step: Step) -> Value:
+    if step.modulus is None:
+        return (register + step.by)[: len(register)]
+    return add_modulo(register, step.by, step.modulus)
