@@ -160,12 +160,12 @@ class Context:
         self.tensors[name] = Tensor(name, self.shape(tensor), dtype, quant, data, offset)
         return name
 
-    def inner(self, like: str, suffix: str) -> str:
-        """A new tensor between two operators that one file operator became."""
-        name = f"{like}:{suffix}"
+    def inner(self, like: str, suffix: str, shape: tuple[int, ...] | None = None) -> str:
+        """A new tensor between two operators that one file operator became, of the same kind as `like`."""
+        name, model = f"{like}:{suffix}", self.tensors[like]
         while name in self.tensors:
             name += "'"
-        self.tensors[name] = dataclasses.replace(self.tensors[like], name=name)
+        self.tensors[name] = dataclasses.replace(model, name=name, shape=shape or model.shape, data=None)
         return name
 
     def note(self, op: FileOperator, text: str) -> None:

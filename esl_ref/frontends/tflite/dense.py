@@ -37,8 +37,9 @@ def fully_connected(ctx: Context, op: FileOperator) -> None:
     if weight_zero and (scales < 0).any():
         raise ctx.unsupported(op, "a negative weight scale together with a weight zero point")
     scales, data, bias = make_scales_positive(ctx, op, scales, data, bias_of(ctx, op, units), 0)
-    # One scale: the product of input and weight scale is a float32; per channel the reference multiplies in double.
-    products = [f32(scale_in * float(s)) if scales.size == 1 else scale_in * float(s) for s in scales]
+    # TFLM multiplies in double, LiteRT (the reference of uint8 models) rounds the product to float32 first.
+    legacy = ifm.type == "UINT8"
+    products = [f32(scale_in * float(s)) if legacy else scale_in * float(s) for s in scales]
     ctx.declare(op, ofm, (*shape[:-1], units) if keep or len(ofm.shape) == len(shape) != 2 else (rows, units))
     ctx.ops.append(FullyConnected(
         name=ctx.use(op, ofm), inputs=(ctx.use(op, ifm),), outputs=(ctx.use(op, ofm),),

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from esl_ref.frontends.tflite.context import Context
-from esl_ref.frontends.tflite.scales import clamp, requant_of
+from esl_ref.frontends.tflite.scales import clamp, f32, requant_of
 from esl_ref.frontends.tflite.schema import FileOperator, FileTensor
 from esl_ref.ir import Add, Maximum, Minimum, Mul, Sub
 
@@ -56,9 +56,11 @@ def mul(ctx: Context, op: FileOperator) -> None:
     """Rescaled product, with broadcasting."""
     a, b, out = _operands(ctx, op)
     (scale_a, zero_a), (scale_b, zero_b), (scale, zero) = (ctx.quant(op, t) for t in (a, b, out))
+    # TFLM computes the scale in double, LiteRT (the reference of uint8 models) in float32, step by step.
+    real = f32(f32(scale_a * scale_b) / scale) if a.type == "UINT8" else scale_a * scale_b / scale
     ctx.ops.append(Mul(
         name=ctx.use(op, out), inputs=(ctx.use(op, a), ctx.use(op, b)), outputs=(ctx.use(op, out),),
-        zero=(zero_a, zero_b), requant=requant_of([scale_a * scale_b / scale], ctx.at(op)),
+        zero=(zero_a, zero_b), requant=requant_of([real], ctx.at(op)),
         act=clamp(op.options["FusedActivationFunction"], scale, zero, ctx.at(op)),
     ))  # fmt: skip
 

@@ -35,6 +35,7 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "MEAN": reduce.mean,
     "MINIMUM": elementwise.minimum,
     "MUL": elementwise.mul,
+    "PACK": moves.pack,
     "PAD": moves.pad,
     "PADV2": moves.pad,
     "QUANTIZE": tail.quantize,

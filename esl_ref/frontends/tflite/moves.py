@@ -11,7 +11,7 @@ from esl_ref.frontends.tflite.schema import FileOperator, FileTensor
 from esl_ref.frontends.tflite.slicing import sliced, strided_box
 from esl_ref.ir import Concat, Pad, Reshape, Slice, Table, Transpose
 
-__all__ = ["concatenation", "pad", "reshape", "slice_", "split", "strided_slice", "transpose"]
+__all__ = ["concatenation", "pack", "pad", "reshape", "slice_", "split", "strided_slice", "transpose"]
 
 
 def _same_kind(ctx: Context, op: FileOperator, position: int = 0, out: int = 0) -> tuple[FileTensor, FileTensor]:
@@ -89,6 +89,25 @@ def concatenation(ctx: Context, op: FileOperator) -> None:
         names.append(source)
     total = sum(s[axis] for s in shapes)
     name = ctx.declare(op, ofm, (*shapes[0][:axis], total, *shapes[0][axis + 1 :]))
+    ctx.ops.append(Concat(name, tuple(names), (name,), axis))
+
+
+def pack(ctx: Context, op: FileOperator) -> None:
+    """Stack equal shapes along a new axis: a reshape of every part, then a concat."""
+    parts = [_same_kind(ctx, op, k) for k in range(len(op.inputs))]
+    if not parts or len({(part.type, ctx.shape(part)) for part, _ in parts}) != 1:
+        raise ctx.bad(op, "parts of different types or shapes")
+    shape, ofm = ctx.shape(parts[0][0]), parts[0][1]
+    axis = op.options["Axis"]
+    if not -len(shape) - 1 <= axis <= len(shape):
+        raise ctx.bad(op, f"axis {axis} of a tensor of rank {len(shape)}")
+    axis %= len(shape) + 1
+    name = ctx.declare(op, ofm, (*shape[:axis], len(parts), *shape[axis:]))
+    names = []
+    for k, (part, _) in enumerate(parts):
+        source = ctx.use(op, part)
+        names.append(ctx.inner(source, f"packed_{op.index}_{k}", (*shape[:axis], 1, *shape[axis:])))
+        ctx.ops.append(Reshape(names[-1], (source,), (names[-1],)))
     ctx.ops.append(Concat(name, tuple(names), (name,), axis))
 
 

@@ -32,25 +32,33 @@ def _scaled(quant_in: Quantisation, act: Act, requant: Requant) -> Table:
     return saturate(requantise(_BYTES - quant_in[1], requant) + act.zero_point, act.low, act.high)
 
 
+def _ratio(a: float, b: float, legacy: bool) -> float:
+    """a / b in double, or rounded to float32: TFLM's kernels divide in double, LiteRT's (legacy uint8) in float."""
+    return f32(a / b) if legacy else a / b
+
+
 def requantised(quant_in: Quantisation, quant_out: Quantisation, where: str) -> Table:
     """Rescale from one quantisation to another; the ratio of the scales is a double."""
     requant = requant_of([quant_in[0] / quant_out[0]], where)
     return _scaled(quant_in, clamp(_NONE, *quant_out, where), requant)
 
 
-def relu(quant_in: Quantisation, quant_out: Quantisation, fused: int, where: str) -> Table:
-    """A clamping activation (numbered as fused ones are) with rescaling; the ratio of the scales is a double."""
-    requant = requant_of([quant_in[0] / quant_out[0]], where)
+def relu(quant_in: Quantisation, quant_out: Quantisation, fused: int, where: str, legacy: bool = False) -> Table:
+    """A clamping activation (numbered as fused ones are) with rescaling."""
+    requant = requant_of([_ratio(quant_in[0], quant_out[0], legacy)], where)
     return _scaled(quant_in, clamp(fused, *quant_out, where), requant)
 
 
-def leaky_relu(quant_in: Quantisation, quant_out: Quantisation, alpha: float, where: str) -> Table:
-    """Two scales, one for each sign; both quotients are rounded to float32 step by step, as in the reference."""
+def leaky_relu(
+    quant_in: Quantisation, quant_out: Quantisation, alpha: float, where: str, legacy: bool = False
+) -> Table:
+    """Two scales, one for each sign."""
     if not 0.0 <= alpha <= 1e6:
         raise UnsupportedError(f"slope {alpha!r}", where=where, hint="slopes of 0 and above are supported")
     scale_in, scale_out = quant_in[0], quant_out[0]
-    identity = requant_of([f32(scale_in / scale_out)], where)
-    slope = requant_of([f32(f32(scale_in * f32(alpha)) / scale_out)], where)
+    identity = requant_of([_ratio(scale_in, scale_out, legacy)], where)
+    steep = f32(scale_in * alpha) if legacy else scale_in * alpha
+    slope = requant_of([_ratio(steep, scale_out, legacy)], where)
     value = _BYTES - quant_in[1]
     scaled = np.where(value >= 0, requantise(np.maximum(value, 0), identity), requantise(np.minimum(value, 0), slope))
     return saturate(scaled + quant_out[1], -128, 127)
@@ -94,13 +102,14 @@ def _to_int16(multiplier: int) -> int:
     return min((multiplier + (1 << 15)) >> 16, 32767)
 
 
-def hard_swish(quant_in: Quantisation, quant_out: Quantisation, where: str) -> Table:
+def hard_swish(quant_in: Quantisation, quant_out: Quantisation, where: str, legacy: bool = False) -> Table:
     """x * relu6(x + 3) / 6 in 16-bit fixed point: the input on a fine scale times a saturated ramp in [0, 1]."""
-    fine = f32(quant_in[0] / 128.0)
-    out_multiplier, out_shift = quantise_multiplier(f32(fine / quant_out[0]), where)
-    ramp_multiplier, ramp_shift = quantise_multiplier(f32(fine / f32(3.0 / 32768.0)), where)
-    if out_shift > 0:
-        raise UnsupportedError("the output scale is too fine for the input scale", where=where)
+    fine = quant_in[0] / 128.0
+    out_multiplier, out_shift = quantise_multiplier(_ratio(fine, quant_out[0], legacy), where)
+    ramp_multiplier, ramp_shift = quantise_multiplier(_ratio(fine, f32(3.0 / 32768.0), legacy), where)
+    if not -15 <= out_shift <= 0 or ramp_shift < -15:
+        raise UnsupportedError(f"scales {quant_in[0]!r} to {quant_out[0]!r}", where=where,
+                               hint="their ratio leaves the 16-bit arithmetic that defines this operator")  # fmt: skip
     value = (_BYTES - quant_in[1]) << 7
     preshift = _srdhm16(value, _to_int16(out_multiplier))
     ramp = value

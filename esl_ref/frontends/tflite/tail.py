@@ -20,8 +20,9 @@ _DIFF_BITS = 5
 def softmax_parameters(scale_in: float, beta: float, where: str) -> tuple[int, int, int]:
     """(multiplier, left shift, diff_min): input differences to Q5, and the smallest whose Q5 form is in range."""
     real = min(beta * scale_in * (1 << (31 - _DIFF_BITS)), (1 << 31) - 1.0)
-    # The cap is 2**31 - 1: its shift is 31, one more than other scales may have.
-    multiplier, shift = (((1 << 31) - 1), 31) if real == (1 << 31) - 1.0 else quantise_multiplier(real, where)
+    # The shift may be 31 here, one more than elsewhere: diff_min is then 0, so that only zeros are ever shifted.
+    multiplier, shift = quantise_multiplier(real / 2.0, where)
+    shift += 1
     radius = math.floor(((1 << _DIFF_BITS) - 1) * (1 << (31 - _DIFF_BITS)) / (1 << shift))
     return multiplier, shift, -radius
 

@@ -32,10 +32,15 @@ def _ends(ctx: Context, op: FileOperator) -> tuple[Quantisation, Quantisation]:
     return ctx.quant(op, ifm), ctx.quant(op, ofm)
 
 
+def _legacy(ctx: Context, op: FileOperator) -> bool:
+    """True for uint8 models, whose reference is LiteRT."""
+    return ctx.file_tensor(op, 0).type == "UINT8"
+
+
 def _clamping(fused: int, function: str) -> Callable[[Context, FileOperator], None]:
     def convert(ctx: Context, op: FileOperator) -> None:
         quant_in, quant_out = _ends(ctx, op)
-        emit_table(ctx, op, tables.relu(quant_in, quant_out, fused, ctx.at(op)), function)
+        emit_table(ctx, op, tables.relu(quant_in, quant_out, fused, ctx.at(op), _legacy(ctx, op)), function)
 
     return convert
 
@@ -55,7 +60,8 @@ def relu6(ctx: Context, op: FileOperator) -> None:
 def leaky_relu(ctx: Context, op: FileOperator) -> None:
     """x, or alpha * x where x is negative."""
     quant_in, quant_out = _ends(ctx, op)
-    emit_table(ctx, op, tables.leaky_relu(quant_in, quant_out, op.options["Alpha"], ctx.at(op)), "leaky_relu")
+    table = tables.leaky_relu(quant_in, quant_out, op.options["Alpha"], ctx.at(op), _legacy(ctx, op))
+    emit_table(ctx, op, table, "leaky_relu")
 
 
 def _need_int8(ctx: Context, op: FileOperator, scale: float, zero: int) -> Quantisation:
@@ -81,4 +87,4 @@ def tanh(ctx: Context, op: FileOperator) -> None:
 def hard_swish(ctx: Context, op: FileOperator) -> None:
     """x * relu6(x + 3) / 6."""
     quant_in, quant_out = _ends(ctx, op)
-    emit_table(ctx, op, tables.hard_swish(quant_in, quant_out, ctx.at(op)), "hard_swish")
+    emit_table(ctx, op, tables.hard_swish(quant_in, quant_out, ctx.at(op), _legacy(ctx, op)), "hard_swish")
