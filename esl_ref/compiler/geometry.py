@@ -12,12 +12,7 @@ from esl_ref.errors import PlanError
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["commands", "window_extent"]
-
-SPLIT_GAIN = 32
-"""Cycles that leaving out padding rows must save before a border gets a command of its own: fetching that command
-takes COMMAND_WORDS bus beats and starting it a few cycles more."""
-
+__all__ = ["borders", "commands", "kernel_rows_inside", "window_extent"]
 
 def commands(
     arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
@@ -32,38 +27,25 @@ def commands(
     if task.opcode is Opcode.DEPTHWISE_WINDOW:
         yield _window(arch, task, addresses, rows, groups, word), rows
         return
-    for (first, last), kernel_rows in _borders(arch, task, rows, groups):
+    for (first, last), kernel_rows in borders(task, rows):
         yield _kernel(arch, task, addresses, (first, last), groups, word, kernel_rows), (first, last)
 
 
-def _borders(
-    arch: Arch, task: Task, rows: tuple[int, int], groups: tuple[int, int]
-) -> list[tuple[tuple[int, int], tuple[int, int]]]:
-    """Output row ranges with the kernel rows [low, high) that each needs; whole ranges where splitting gains little."""
-    whole = (rows, (0, task.kernel[0]))
-    if task.opcode is not Opcode.CONV:
-        return [whole]
+def borders(task: Task, rows: tuple[int, int]) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Output row ranges, each with the kernel rows [low, high) it runs: those inside the map where the task's weights
+    have records for that, else all."""
     parts: list[tuple[tuple[int, int], tuple[int, int]]] = []
     for y in range(*rows):
-        used = _kernel_rows_inside(task, y)
-        if parts and parts[-1][1] == used:
-            parts[-1] = ((parts[-1][0][0], y + 1), used)
+        used = kernel_rows_inside(task, y)
+        kept = used if used in task.weights.variants else (0, task.kernel[0])
+        if parts and parts[-1][1] == kept:
+            parts[-1] = ((parts[-1][0][0], y + 1), kept)
         else:
-            parts.append(((y, y + 1), used))
-    per_row = task.ofm.width * (groups[1] - groups[0]) * task.runs * task.chunks
-    merged: list[tuple[tuple[int, int], tuple[int, int]]] = []
-    for span, used in parts:
-        gain = (span[1] - span[0]) * per_row * (task.kernel[0] - (used[1] - used[0]))
-        worth = gain >= SPLIT_GAIN or used == (0, task.kernel[0])
-        kept = used if worth else (0, task.kernel[0])
-        if merged and merged[-1][1] == kept:
-            merged[-1] = ((merged[-1][0][0], span[1]), kept)
-        else:
-            merged.append((span, kept))
-    return merged
+            parts.append(((y, y + 1), kept))
+    return parts
 
 
-def _kernel_rows_inside(task: Task, y: int) -> tuple[int, int]:
+def kernel_rows_inside(task: Task, y: int) -> tuple[int, int]:
     """Kernel rows that meet the map for output row y; all of them if none does (the sum of padding is still due)."""
     inside = [
         k
@@ -135,6 +117,7 @@ def _kernel(
     """CONV, DEPTHWISE_TAPS, POOL."""
     low, high = kernel_rows
     skipped = low * task.runs * task.chunks
+    records = word + task.weights.records_of(kernel_rows)
     fields = _fields(arch, task, addresses, rows, groups, word)
     fields |= _walk(task, rows, groups, arch.lanes, low)
     fields |= {
@@ -145,7 +128,8 @@ def _kernel(
         "kx_count": task.runs,
         "chunks": task.chunks,
         "last_bytes": task.run - (task.chunks - 1) * arch.lanes if task.opcode is Opcode.CONV else arch.lanes,
-        "wgt_first": word + task.weights.header + skipped,
+        "wgt_header": records,
+        "wgt_first": word + task.weights.first + skipped,
         "pool_sum": task.pool_sum,
     }
     return Command(task.opcode, fields)
@@ -179,7 +163,7 @@ def _window(
         "ky_step": ifm.step(1),
         "chunks": task.chunks,
         "last_bytes": arch.lanes,
-        "wgt_first": word + task.weights.header,
+        "wgt_first": word + task.weights.first,
         "column": task.column,
         "passes": (rows[1] - rows[0] - 1) * task.stride[0] + kh - skip_rows,
         "cols": cols,

@@ -11,6 +11,7 @@ from esl_ref import ir
 from esl_ref.arch import Arch
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.context import Context
+from esl_ref.compiler.geometry import kernel_rows_inside
 from esl_ref.compiler.lower_move import packed
 from esl_ref.compiler.packing import conv_runs, pack_conv, pack_taps, pack_window, window_chunks
 from esl_ref.compiler.tasks import Task
@@ -53,11 +54,31 @@ def _as_conv(
     """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation)."""
     dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
     runs, run = conv_runs(weight, dense)
-    packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense)
+    chunks = -(-run // arch.lanes)
+    variants = _variants(arch, task, runs * chunks)
+    packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense, variants=variants)
     step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
     return task.replace(
-        weights=packed_weights, run=run, runs=runs, run_step=step, chunks=-(-run // arch.lanes), opcode=Opcode.CONV
+        weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV
     )
+
+
+def _variants(arch: Arch, task: Task, cycles_per_row: int) -> tuple[tuple[int, int], ...]:
+    """Kernel row ranges that deserve commands and records of their own, the whole kernel first.
+
+    Leaving out padding rows saves array cycles, and costs the load of one more set of records per group: worth it from
+    twice that load on.
+    """
+    if task.origin[0] == 0 and task.ifm.height >= task.kernel[0]:
+        return ()
+    saved: dict[tuple[int, int], int] = {}
+    for y in range(task.ofm.height):
+        low, high = kernel_rows_inside(task, y)
+        gain = task.ofm.width * cycles_per_row * (task.kernel[0] - (high - low))
+        saved[low, high] = saved.get((low, high), 0) + gain
+    cost = 2 * arch.header_words * arch.word_bytes // arch.axi_bytes
+    worth = [used for used, gain in saved.items() if gain >= cost]
+    return ((0, task.kernel[0]), *worth) if worth else ()
 
 
 def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:

@@ -57,18 +57,30 @@ def _words(arch: Arch, lanes_first: npt.NDArray[np.int64], where: str) -> Bytes:
     return np.ascontiguousarray(grouped.astype(np.int8)).view(np.uint8).reshape(groups, padded.shape[1], -1)
 
 
-def _join(arch: Arch, weight: Ints, taps: npt.NDArray[np.int64], bias: Ints, zero_in: int, requant: Requant, where: str) -> Weights:
-    """Records (bias with the input zero point folded in: sum (x - z) w = sum x w - z sum w) in front of the weights."""
-    folded = bias.astype(np.int64) - zero_in * weight.reshape(weight.shape[0], -1).sum(axis=1)
+Variants = tuple[tuple[int, int], ...]
+
+
+def _join(
+    arch: Arch, weight: Ints, taps: npt.NDArray[np.int64], bias: Ints, zero_in: int, requant: Requant, where: str,
+    variants: Variants = (),
+) -> Weights:  # fmt: skip
+    """Records in front of the weights, one set per variant (range of axis 1 of `weight`, the kernel rows).
+
+    The input zero point is folded into the bias over just the rows used: sum (x - z) w = sum x w - z sum w.
+    """
     reach = np.abs(weight).reshape(weight.shape[0], -1).sum(axis=1) * 128
     if reach.size and int(reach.max()) > INT32_MAX:
         raise NumericError("the sum of products could leave int32", where=where)
-    header = records(arch, folded, requant, where)
-    return Weights(np.concatenate([header, _words(arch, taps, where)], axis=1), arch.header_words)
+    sets = []
+    for low, high in variants or ((0, weight.shape[1]),):
+        used = weight[:, low:high].reshape(weight.shape[0], -1).sum(axis=1)
+        sets.append(records(arch, bias.astype(np.int64) - zero_in * used, requant, where))
+    words = np.concatenate([*sets, _words(arch, taps, where)], axis=1)
+    return Weights(words, arch.header_words, variants=variants)
 
 
 def pack_conv(
-    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, dense: bool
+    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, dense: bool, variants: Variants
 ) -> Weights:
     """Convolution weights [O, KH, KW, I]: runs of KW * I bytes per kernel row (`dense`), else of I bytes."""
     o, kh, kw, i = weight.shape
@@ -80,7 +92,7 @@ def pack_conv(
         parts = [half, weight - half]
     runs = [p.reshape(o, kh, 1, kw * i) if dense else p.reshape(o, kh, kw, i) for p in parts]
     taps = _pad_axis(np.concatenate(runs, axis=2), 3, arch.lanes)
-    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where)
+    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where, variants)
 
 
 def conv_runs(weight: Ints, dense: bool) -> tuple[int, int]:

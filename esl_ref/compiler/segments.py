@@ -63,6 +63,10 @@ def _binary(op: ir.Add | ir.Mul, graph: Graph) -> str:
     return "" if len(out.shape) <= 4 else "rank above 4"
 
 
+def _average(op: ir.AveragePool, graph: Graph) -> str:
+    return "average pooling of a re-biased uint8 tensor rounds by the sign of the real value" if op.zero_in else ""
+
+
 def _mean(op: ir.Mean, graph: Graph) -> str:
     (ifm,), _ = graph.io(op)
     if len(ifm.shape) != 4 or not set(op.axes) <= {1, 2}:
@@ -108,6 +112,7 @@ _CHECKS = {
     ir.Add: _binary,
     ir.Sub: _binary,
     ir.Mul: _binary,
+    ir.AveragePool: _average,
     ir.Mean: _mean,
     ir.ResizeNearest: _resize,
     ir.Slice: _slice,

@@ -21,14 +21,25 @@ __all__ = ["Operands", "Post", "Task", "Weights"]
 
 @dataclass(frozen=True)
 class Weights:
-    """Packed weight words, uint8 [groups, words, lanes * lanes]; the first `header` words of a group are its records.
+    """Packed weight words, uint8 [groups, words, lanes * lanes]; a group starts with its records, `header` words a set.
 
-    With `shared` one group's words serve all groups of the task (pooling, elementwise).
+    variants   kernel row ranges, one set of records each: a border that leaves out padding rows needs a bias of its own
+    shared     one group's words serve all groups of the task (pooling, elementwise)
     """
 
     words: npt.NDArray[np.uint8]
     header: int
     shared: bool = False
+    variants: tuple[tuple[int, int], ...] = ()
+
+    def records_of(self, kernel_rows: tuple[int, int]) -> int:
+        """Word of a group at which the records for these kernel rows start."""
+        return self.variants.index(kernel_rows) * self.header if self.variants else 0
+
+    @property
+    def first(self) -> int:
+        """Word of a group at which its weights start."""
+        return self.header * max(1, len(self.variants))
 
     @property
     def per_group(self) -> int:
