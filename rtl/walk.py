@@ -21,7 +21,7 @@ Start = Callable[[View], Value]
 
 
 class Walk(wiring.Component):
-    """Base of the walkers: holds the loop state of one command, presents the op to issue, moves on by one per `advance`.
+    """Base of the walkers: holds the loop state of one command, presents the op to issue, moves on with `advance`.
 
     Members
     -------

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Drives the compute engine in Amaranth's simulator the way loader, storer and queues do."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from amaranth.sim import Simulator
+
+from esl_ref.arch import Arch
+from esl_ref.program.commands import Command
+from rtl.engine import Engine
+from rtl.op import Cause
+
+__all__ = ["EngineBench", "Outcome"]
+
+_IDLE_LIMIT = 200_000
+
+
+@dataclass
+class Outcome:
+    """What a run left behind. Cycles count from the one in which the first command was offered."""
+
+    act: bytes = b""
+    causes: Counter[Cause] = field(default_factory=Counter)
+    completed: list[tuple[int, int, int, int]] = field(default_factory=list)
+    """(cycle, index, tag, stamp) of every completion"""
+    issued: list[tuple[int, Cause]] = field(default_factory=list)
+    """(cycle, cause) of every cycle that was not idle"""
+    error: tuple[int, int] | None = None
+    store_reads: list[tuple[int, bytes]] = field(default_factory=list)
+    computes_done: int = 0
+
+
+class EngineBench:
+    """Loads memories through the loader's ports, runs commands, reads the SRAM back through the storer's.
+
+    traffic   probability of a store read in a cycle while commands run
+    hold      cycle -> (loads_done, stores_done) from that cycle on
+    """
+
+    def __init__(self, arch: Arch) -> None:
+        self.arch = arch
+        self.engine = Engine(arch)
+        self.simulator = Simulator(self.engine)
+        self.simulator.add_clock(1e-6)
+
+    def run(
+        self,
+        commands: Sequence[Command],
+        act: bytes,
+        weights: dict[int, bytes],
+        table: bytes,
+        *,
+        traffic: float = 0.0,
+        counts: dict[int, tuple[int, int]] | None = None,
+        repeat: int = 1,
+    ) -> list[Outcome]:
+        """Outcomes of `repeat` runs with a clear in between."""
+        outcomes: list[Outcome] = []
+
+        async def bench(ctx) -> None:
+            for _ in range(repeat):
+                outcome = Outcome()
+                await self._load(ctx, act, weights, table)
+                await self._execute(ctx, commands, outcome, traffic, counts or {})
+                outcome.act = await self._dump(ctx)
+                outcomes.append(outcome)
+                await self._clear(ctx)
+
+        self.simulator.add_testbench(bench)
+        self.simulator.run()
+        return outcomes
+
+    async def _clear(self, ctx) -> None:
+        ctx.set(self.engine.clear, 1)
+        await ctx.tick()
+        ctx.set(self.engine.clear, 0)
+
+    async def _load(self, ctx, act: bytes, weights: dict[int, bytes], table: bytes) -> None:
+        engine, step = self.engine, self.arch.axi_bytes
+        for at in range(0, len(act), step):
+            ctx.set(engine.load_valid, 1)
+            ctx.set(engine.load_addr, at)
+            ctx.set(engine.load_data, int.from_bytes(act[at : at + step], "little"))
+            ctx.set(engine.load_count, step)
+            assert ctx.get(engine.load_ready)
+            await ctx.tick()
+        ctx.set(engine.load_valid, 0)
+        for word, content in weights.items():
+            for beat in range(len(content) // step):
+                ctx.set(engine.weight_valid, 1)
+                ctx.set(engine.weight_word, word)
+                ctx.set(engine.weight_beat, beat)
+                ctx.set(engine.weight_data, int.from_bytes(content[beat * step :][:step], "little"))
+                await ctx.tick()
+        ctx.set(engine.weight_valid, 0)
+        for beat in range(256 // step):
+            ctx.set(engine.table_valid, 1)
+            ctx.set(engine.table_beat, beat)
+            ctx.set(engine.table_data, int.from_bytes(table[beat * step :][:step], "little"))
+            await ctx.tick()
+        ctx.set(engine.table_valid, 0)
+
+    async def _execute(self, ctx, commands, outcome: Outcome, traffic: float, counts) -> None:
+        engine = self.engine
+        rng = random.Random(len(commands))
+        expected_reads: list[int | None] = []
+        waiting = list(enumerate(commands, start=1))
+        for cycle in range(_IDLE_LIMIT):
+            if cycle in counts:
+                ctx.set(engine.loads_done, counts[cycle][0])
+                ctx.set(engine.stores_done, counts[cycle][1])
+            ctx.set(engine.command.valid, bool(waiting))
+            if waiting:
+                index, command = waiting[0]
+                ctx.set(engine.command.payload.word, int.from_bytes(command.encode(), "little"))
+                ctx.set(engine.command.payload.index, index)
+            reading = rng.random() < traffic
+            at = rng.randrange(self.arch.act_bytes - self.arch.lanes)
+            ctx.set(engine.read_valid, reading)
+            ctx.set(engine.read_addr, at)
+            expected_reads.append(at if reading else None)
+            if ctx.get(engine.read_data_valid):
+                outcome.store_reads.append(self._read_word(ctx))
+            cause = ctx.get(engine.cause)
+            if cause is not Cause.NONE:
+                outcome.causes[cause] += 1
+                outcome.issued.append((cycle, cause))
+            if ctx.get(engine.completed):
+                fields = (engine.completed_index, engine.completed_tag, engine.completed_stamp)
+                outcome.completed.append((cycle, *(ctx.get(f) for f in fields)))
+            if ctx.get(engine.error):
+                outcome.error = (ctx.get(engine.error_code), ctx.get(engine.error_index))
+                break
+            if not waiting and ctx.get(engine.idle):
+                break
+            taken = waiting and ctx.get(engine.command.ready)
+            await ctx.tick()
+            if taken:
+                waiting.pop(0)
+        else:
+            raise AssertionError(f"engine still busy after {_IDLE_LIMIT} cycles")
+        ctx.set(engine.command.valid, 0)
+        ctx.set(engine.read_valid, 0)
+        outcome.computes_done = ctx.get(engine.computes_done)
+        await ctx.tick().repeat(8)
+
+    def _read_word(self, ctx) -> bytes:
+        return ctx.get(self.engine.read_data).to_bytes(self.arch.lanes, "little")
+
+    async def _dump(self, ctx) -> bytes:
+        engine, words = self.engine, []
+        addresses = list(range(0, self.arch.act_bytes, self.arch.lanes))
+        while len(words) < self.arch.act_bytes // self.arch.lanes:
+            ctx.set(engine.read_valid, bool(addresses))
+            if addresses:
+                ctx.set(engine.read_addr, addresses.pop(0))
+            if ctx.get(engine.read_data_valid):
+                words.append(self._read_word(ctx))
+            await ctx.tick()
+        ctx.set(engine.read_valid, 0)
+        return b"".join(words)
