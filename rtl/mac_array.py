@@ -66,7 +66,7 @@ class MacArray(wiring.Component):
         return m
 
     def _operands(self, m: Module) -> tuple[list[Value], list[Value]]:
-        """Stage 1: operand registers, x slot major, w lane major. When idle they keep still, and so does what follows."""
+        """Stage 1: operand registers, x slot major, w lane major. When idle they keep still, and so do the products."""
         lanes = self.arch.lanes
         x_1, w_1 = (Signal(8 * lanes * lanes, name=name, reset_less=True) for name in ("x_1", "w_1"))
         broadcast = Cat(byte.replicate(lanes) for byte in elements(self.vector, 8))
