@@ -22,8 +22,12 @@ def scaled_operand(q: Ints, zero: int, multiplier: int, shift: int, profile: Pro
     """s(q): the operand on the common scale of the sum. `shift` counts to the right."""
     if profile is Profile.TFLITE:
         return rounding_shift_right(srdhm((q - zero) << LEFT_SHIFT, np.int64(multiplier)), shift)  # type: ignore[arg-type]
-    total = 31 - LEFT_SHIFT + shift
-    return np.asarray(((q - zero) * multiplier + (1 << (total - 1))) >> total)
+    product = (q - zero) * multiplier
+    if profile is not Profile.SINGLE:
+        return np.asarray(product >> shift)
+    # |product| < 2**39, so every total from 41 up rounds to 0 like 41, and the half stays far from int64's end.
+    total = min(31 - LEFT_SHIFT + shift, 41)
+    return np.asarray((product + (1 << (total - 1))) >> total)
 
 
 def _addresses(command: Command, arch: Arch, second: bool) -> Ints:

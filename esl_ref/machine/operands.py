@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 
 from esl_ref.arch import Arch
-from esl_ref.errors import ProgramError
+from esl_ref.machine.faults import MachineFault
 from esl_ref.machine.geometry import Bytes, Ints
 from esl_ref.machine.scoreboard import Scoreboard
+from esl_ref.program.fields import ErrorCode
 
 __all__ = ["Operands"]
 
@@ -29,7 +30,8 @@ class Operands:
         """Weight words `first + g * step + k`: int8 [groups, count, lane, byte]."""
         index = first + step * np.arange(groups, dtype=np.int64)[:, None] + np.arange(count, dtype=np.int64)
         if int(index.max()) >= self.arch.weight_words:
-            raise ProgramError(f"reads weight word {int(index.max())} of {self.arch.weight_words}")
+            what = f"reads weight word {int(index.max())} of {self.arch.weight_words}"
+            raise MachineFault(ErrorCode.BAD_ADDRESS, self._board.index, what, where=self._board.where())
         self._board.read(self._board.weight, index.ravel())
         words: Bytes = self._weight[index]
         return words

@@ -2,8 +2,9 @@
 """Who wrote and who reads every SRAM byte, every weight word and the table: the check behind every HazardError.
 
 Commands are checked in stream order. A pair of commands that touch the same byte, one of them writing, must be ordered
-by waits (see `knowledge`), with one exception that the hardware guarantees: a compute command takes all its operands
-before the next compute command takes its first, so it never sees a later one's results.
+by waits (see `knowledge`). Order alone protects two things, and the hardware guarantees them: a compute command takes
+all its operands before the next one takes its first, so it never sees a later one's results; and the results of one
+queue arrive in stream order, so the later command's stay.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ __all__ = ["Cells", "Scoreboard", "runs"]
 
 Addresses = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-_LOAD, _STORE, _COMPUTE = range(3)
+_STORE, _COMPUTE = 1, 2
 
 
 def runs(addresses: Iterable[int] | Addresses) -> list[tuple[int, int]]:
@@ -61,14 +62,20 @@ class Scoreboard:
         self.weight = Cells.of("weight", arch.weight_words, "word")
         self.table = Cells.of("table", 1, "table")
         self._complete: Flags = np.zeros(0, np.bool_)
-        self._index = -1
+        self._queues: npt.NDArray[np.int8] = np.zeros(0, np.int8)
+        self.index = -1
 
     def start(self, index: int, command: Command) -> None:
         """Next command of the stream: work out what it knows."""
         known = self.knowledge.add(index, command, self.program.where(index))
-        self._complete, self._index = self.knowledge.complete(known), index
+        self._complete, self.index = self.knowledge.complete(known), index
+        self._queues = np.asarray(self.knowledge.queue, np.int8)
         # An access of a command to what it wrote itself is not this check's business (see the in-place rule).
         self._complete[index] = True
+
+    def where(self) -> str:
+        """The current command, for errors."""
+        return self.program.where(self.index)
 
     def is_complete(self, index: int) -> bool:
         """Is an earlier command known complete?"""
@@ -81,17 +88,15 @@ class Scoreboard:
         self._refuse(
             cells, addresses, ~self._complete[writer], "reads {range} while {other} may still be writing it", writer
         )
-        queue = self.knowledge.queue[self._index]
-        cells.readers[queue, addresses] = self._index
+        queue = self.knowledge.queue[self.index]
+        cells.readers[queue, addresses] = self.index
 
     def write(self, cells: Cells, addresses: Addresses) -> None:
         """The command writes: earlier writers and readers must be known complete."""
-        own = self.knowledge.queue[self._index]
+        own = self.knowledge.queue[self.index]
         writer = cells.writer[addresses]
-        # Loads arrive in stream order, so a load may overwrite a load.
-        pending = (writer >= 0) & ~self._complete[writer]
-        if own == _LOAD:
-            pending &= np.asarray(self.knowledge.queue, np.int32)[writer] != _LOAD
+        # A queue's own results arrive in stream order, so the later one stays.
+        pending = (writer >= 0) & ~self._complete[writer] & (self._queues[writer] != own)
         self._refuse(cells, addresses, pending, "overwrites {range} while {other} may still be writing it", writer)
         for queue in (_STORE, _COMPUTE):
             if queue == own:
@@ -99,7 +104,7 @@ class Scoreboard:
             reader = cells.readers[queue, addresses]
             late = (reader >= 0) & ~self._complete[reader]
             self._refuse(cells, addresses, late, "overwrites {range} while {other} may still read it", reader)
-        cells.writer[addresses] = self._index
+        cells.writer[addresses] = self.index
 
     def _refuse(
         self, cells: Cells, addresses: Addresses, bad: Flags, text: str, others: npt.NDArray[np.int32] | None = None
@@ -121,7 +126,7 @@ class Scoreboard:
         message = text.format(range=span, other=self.program.where(other) if other >= 0 else "")
         hint = "a wait is missing" if other >= 0 else ""
         raise CommandHazard(
-            self._index, message, where=self.program.where(self._index), memory=memory, first=first, last=last,
+            self.index, message, where=self.where(), memory=memory, first=first, last=last,
             other=other, hint=hint,
         )  # fmt: skip
 
@@ -134,7 +139,7 @@ class Scoreboard:
             b.name
             for b in self.program.sram_map
             if b.memory == memory
-            and b.first <= self._index <= b.last
+            and b.first <= self.index <= b.last
             and b.base <= last
             and first < b.base + (b.bytes if memory == "act" else -(-b.bytes // self.program.arch.word_bytes))
         ]

@@ -33,9 +33,7 @@ class Transfer:
 
 
 def transfer_of(command: Command, arch: Arch) -> Transfer:
-    """ProgramError if the range does not start on a bus word."""
-    if command["offset"] % arch.axi_bytes:
-        raise ProgramError(f"offset {command['offset']} is not a multiple of the bus width, {arch.axi_bytes} bytes")
+    """Its alignment has been checked (`validate.check_command`)."""
     if command.opcode is Opcode.LOAD_WEIGHTS:
         size = command["words"] * arch.word_bytes
         return Transfer(command["offset"], 1, size, size)

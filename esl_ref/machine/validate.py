@@ -5,10 +5,19 @@ from __future__ import annotations
 
 from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
-from esl_ref.program.fields import COMPUTE_OPCODES, FORMAT_VERSION, MAGIC, ErrorCode, Opcode
+from esl_ref.program.fields import (
+    COMPUTE_OPCODES,
+    FORMAT_VERSION,
+    LOAD_OPCODES,
+    MAGIC,
+    STORE_OPCODES,
+    ErrorCode,
+    Opcode,
+)
 
 __all__ = ["check_command", "check_header"]
 
+TRANSFER_OPCODES = LOAD_OPCODES | STORE_OPCODES
 Verdict = tuple[ErrorCode, str] | None
 
 
@@ -26,7 +35,9 @@ def check_header(command: Command, arch: Arch) -> Verdict:
 
 
 def check_command(command: Command, arch: Arch) -> Verdict:
-    """Ranges on chip."""
+    """Ranges on chip, and alignment outside."""
+    if command.opcode in TRANSFER_OPCODES and command["offset"] % arch.axi_bytes:
+        return ErrorCode.BAD_ADDRESS, f"offset {command['offset']} is not a multiple of {arch.axi_bytes}, the bus width"
     if command.opcode is Opcode.LOAD_WEIGHTS:
         end = command["word"] + command["words"]
         if end > arch.weight_words:
