@@ -27,7 +27,7 @@ from pathlib import Path
 from esl_ref.errors import ToolError
 from sim.toolchain import Toolchain, find_toolchain
 
-__all__ = ["Build", "BuildSpec", "build_model", "build_root", "process_environment", "public_ports_vlt"]
+__all__ = ["COMPILER_FLAGS", "Build", "BuildSpec", "build_model", "build_root", "process_environment", "public_ports_vlt"]
 
 _MODEL_ARGS = (
     "-Wno-fatal",  # warnings are fatal in `sim.lint`, not while somebody debugs a change
@@ -36,7 +36,7 @@ _MODEL_ARGS = (
     "--noassert",
     "-O3",
 )  # fmt: skip
-_COMPILER_FLAGS = "-O3 -march=native"
+COMPILER_FLAGS = "-O3 -march=native"
 _TIMESCALE = ("1ns", "1ps")
 _TAIL_LINES = 15
 
@@ -64,7 +64,7 @@ class BuildSpec:
         state = hashlib.sha256()
         options = {
             "top": self.top, "ports": self.ports, "parameters": sorted(self.parameters.items()), "waves": self.waves,
-            "public_all": self.public_all, "args": self.args, "tools": tools.describe(), "flags": _COMPILER_FLAGS,
+            "public_all": self.public_all, "args": self.args, "tools": tools.describe(), "flags": COMPILER_FLAGS,
             "model": _MODEL_ARGS, "python": sys.version, "executable": sys.prefix, "cocotb": version("cocotb"),
             "machine": _cpu_model(),
         }  # fmt: skip
@@ -140,7 +140,7 @@ def _build_in(folder: Path, spec: BuildSpec, tools: Toolchain) -> Build:
     start = time.monotonic()
     log = folder / "build.log"
     sources = [*spec.sources, *_write_texts(folder, spec.texts)]
-    args = [*_MODEL_ARGS, "-CFLAGS", _COMPILER_FLAGS, *spec.args]
+    args = [*_MODEL_ARGS, "-CFLAGS", COMPILER_FLAGS, *spec.args]
     if spec.waves:
         args += ["--trace-fst", "--trace-structs"]
     if not spec.public_all:
@@ -175,7 +175,7 @@ def _write_texts(folder: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def _runtime_folder(parent: Path, spec: BuildSpec, tools: Toolchain) -> Path:
     """Where the objects of Verilator's own run-time library are kept, which is most of the work of a small model."""
-    key = json.dumps([tools.describe(), str(tools.root), _COMPILER_FLAGS, spec.waves, spec.args, _cpu_model()])
+    key = json.dumps([tools.describe(), str(tools.root), COMPILER_FLAGS, spec.waves, spec.args, _cpu_model()])
     return parent / f"runtime-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
 
 
