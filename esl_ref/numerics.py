@@ -127,14 +127,28 @@ def rounding_shift_right(x: IntArray, n: IntArray | int) -> IntArray:
 
 def _left_shifted(acc: IntArray, shift: IntArray) -> IntArray:
     """acc * 2**max(shift, 0), refused when it leaves int32: hardware has no wider register there."""
-    shifted: IntArray = np.asarray(acc, np.int64) << np.maximum(shift, 0)
+    shifted = np.asarray(acc, np.int64)
+    if int(shift.max(initial=0)) > 0:
+        shifted = shifted << np.maximum(shift, 0)
     if shifted.size and (int(shifted.min()) < INT32_MIN or int(shifted.max()) > INT32_MAX):
         raise NumericError("left-shifted accumulator leaves int32")
     return shifted
 
 
 def _requantise_tflite(acc: IntArray, mul: IntArray, shift: IntArray) -> IntArray:
-    return rounding_shift_right(srdhm(_left_shifted(acc, shift), mul), np.maximum(-shift, 0))
+    """rounding_shift_right(srdhm(acc << left, mul), right), in place after the first product.
+
+    srdhm cannot saturate, since a multiplier is above -2**31. For n > 0 a division by 2**n that rounds half away
+    from zero is (x + 2**(n-1) - (x < 0)) >> n, and x >> 63 is that -1.
+    """
+    x: IntArray = _left_shifted(acc, shift) * mul
+    x += 1 << 30
+    x >>= 31
+    right = np.maximum(-shift, 0)
+    x += (x >> 63) & -(right > 0).astype(np.int64)
+    x += (np.int64(1) << right) >> 1
+    x >>= right
+    return x
 
 
 def _requantise_single(acc: IntArray, mul: IntArray, shift: IntArray) -> IntArray:

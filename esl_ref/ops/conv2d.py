@@ -8,15 +8,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from esl_ref.ir import Conv2D, Tensor
-from esl_ref.ops.finish import channel, finish
+from esl_ref.ops.finish import channel, finish, slice_channels
 from esl_ref.ops.gemm import dot_bound, exact_dtype
 from esl_ref.ops.registry import Array, register
 from esl_ref.ops.windows import out_size, pad_map, tap_view
 
 __all__ = ["fast", "naive", "out_shape"]
 
-_BLOCK_BYTES = 1 << 19
-"""Gathered windows per GEMM: half a megabyte stays in a second-level cache together with the result."""
+_BLOCK_ELEMENTS = 1 << 16
+"""Outputs per block of rows: their accumulators in int64 (512 KiB) stay in a second-level cache until they are bytes."""
 
 
 def out_shape(op: Conv2D, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -48,61 +48,58 @@ def naive(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:
     return ofm
 
 
-def _gather(op: Conv2D, padded: Array, rows: slice, ow: int, taps: Array) -> Array:
-    """Windows of some output rows as a matrix: taps[N, rows, OW, KH, KW, C], written in place and returned 2-D."""
-    kh, kw = op.weight.shape[1:3]
-    top = rows.start * op.stride[0]
-    for ky in range(kh):
-        for kx in range(kw):
-            view = tap_view(padded[:, top:], (ky, kx), (rows.stop - rows.start, ow), op.stride, op.dilation)
-            taps[:, :, :, ky, kx] = view
-    return taps.reshape(-1, taps[0, 0, 0].size)
+def _columns(op: Conv2D, padded: Array, ow: int) -> Array:
+    """The taps of one kernel row side by side: [N, padded H, OW, KW * C], a copy only where KW > 1."""
+    kw = op.weight.shape[2]
+    n, height, _, depth = padded.shape
+    if kw == 1 and op.stride[1] == 1:
+        return padded[:, :, :ow]
+    result = np.empty((n, height, ow, kw, depth), padded.dtype)
+    for kx in range(kw):
+        result[:, :, :, kx] = tap_view(padded, (0, kx), (height, ow), (1, op.stride[1]), (1, op.dilation[1]))
+    return result.reshape(n, height, ow, kw * depth)
 
 
-def _group(op: Conv2D, ifm: Array, weight: Array, bias: Array) -> Array:
-    """Accumulators [N, OH, OW, O] of one group, int64, exact.
+def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -> None:
+    """One group of output channels into `ofm`: per block of rows, one exact float GEMM per kernel row.
 
-    The GEMM runs on raw bytes padded with the zero point, and sum(zero_in * weight) leaves through the bias:
+    The GEMMs run on raw bytes padded with the zero point, and sum(zero_in * weight) leaves through the bias:
     sum((x - z) * w) = sum(x * w) - z * sum(w). Without that the magnitudes would be twice as large and float32
-    exact only half as often.
+    exact only half as often. The bound covers the sum over all kernel rows, hence each of them and their additions.
     """
-    n, oh, ow, _ = out_shape(op, ifm.shape)
-    o, kh, kw, depth = weight.shape
-    largest = int(max(abs(np.iinfo(ifm.dtype).min), abs(op.zero_in)))
-    dtype = exact_dtype(dot_bound(weight, largest, (1, 2, 3)))
-    matrix = np.ascontiguousarray(weight.reshape(o, -1).T.astype(dtype))
-    constant = bias.astype(np.int64) - op.zero_in * weight.reshape(o, -1).sum(axis=1)
-    padded = pad_map(ifm, op.padding, op.zero_in, dtype)
-    acc = np.empty((n, oh, ow, o), np.int64)
-    if kh == kw == 1 and op.stride == (1, 1):
-        np.add((padded.reshape(-1, depth) @ matrix).reshape(acc.shape), constant, out=acc, casting="unsafe")
-        return acc
-    row_bytes = n * ow * matrix.shape[0] * matrix.itemsize
-    step = max(1, min(oh, _BLOCK_BYTES // row_bytes))
-    buffer = np.empty(n * step * ow * matrix.shape[0], dtype)
+    n, oh, ow, _ = ofm.shape
+    units, kh, kw, depth = weight.shape
+    dtype = exact_dtype(dot_bound(weight, max(-int(np.iinfo(ifm.dtype).min), abs(op.zero_in)), (1, 2, 3)))
+    matrices = np.ascontiguousarray(weight.transpose(1, 2, 3, 0).reshape(kh, kw * depth, units).astype(dtype))
+    constant = op.bias[channels].astype(np.int64) - op.zero_in * weight.sum(axis=(1, 2, 3))
+    columns = _columns(op, pad_map(ifm, op.padding, op.zero_in, dtype), ow)
+    requant = slice_channels(op.requant, channels)
+    step = max(1, _BLOCK_ELEMENTS // (n * ow * units))
     for y in range(0, oh, step):
-        rows = slice(y, min(y + step, oh))
-        count = rows.stop - y
-        taps = buffer[: n * count * ow * matrix.shape[0]].reshape(n, count, ow, kh, kw, depth)
-        product = _gather(op, padded, rows, ow, taps) @ matrix
-        np.add(product.reshape(n, count, ow, o), constant, out=acc[:, rows], casting="unsafe")
-    return acc
+        count = min(step, oh - y)
+        acc: Array | None = None
+        for ky in range(kh):
+            first = y * op.stride[0] + ky * op.dilation[0]
+            rows = columns[:, first : first + (count - 1) * op.stride[0] + 1 : op.stride[0]]
+            product = rows.reshape(-1, kw * depth) @ matrices[ky]
+            acc = product if acc is None else np.add(acc, product, out=acc)
+        assert acc is not None
+        total = acc.astype(np.int64)
+        total += constant
+        ofm[:, y : y + count, :, channels] = finish(total, requant, op.act, ofm.dtype).reshape(n, count, ow, units)
 
 
 def fast(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:
-    """One exact float GEMM per group and block of rows."""
+    """Every group in turn."""
     ifm = inputs[0]
     weight = op.weight.astype(np.int64) - op.weight_zero
-    if op.groups == 1:
-        return finish(_group(op, ifm, weight, op.bias), op.requant, op.act, out.dtype)
-    o, _, _, depth = weight.shape
-    per_group = o // op.groups
-    parts = []
+    ofm = np.empty(out_shape(op, ifm.shape), out.dtype)
+    units, _, _, depth = weight.shape
+    per_group = units // op.groups
     for g in range(op.groups):
-        mine = slice(g * per_group, (g + 1) * per_group)
-        part = np.ascontiguousarray(ifm[..., g * depth : (g + 1) * depth])
-        parts.append(_group(op, part, weight[mine], op.bias[mine]))
-    return finish(np.concatenate(parts, axis=-1), op.requant, op.act, out.dtype)
+        channels = slice(g * per_group, (g + 1) * per_group)
+        _group(op, ifm[..., g * depth : (g + 1) * depth], weight[channels], channels, ofm)
+    return ofm
 
 
 register(Conv2D, naive, fast)

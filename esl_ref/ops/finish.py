@@ -9,7 +9,7 @@ from esl_ref.ir import Act
 from esl_ref.numerics import Requant, requantise, saturate
 from esl_ref.ops.registry import Array
 
-__all__ = ["channel", "finish"]
+__all__ = ["channel", "finish", "slice_channels"]
 
 
 def finish(acc: Array, requant: Requant, act: Act, dtype: np.dtype[np.generic]) -> Array:
@@ -17,11 +17,16 @@ def finish(acc: Array, requant: Requant, act: Act, dtype: np.dtype[np.generic]) 
     return saturate(requantise(acc, requant) + act.zero_point, act.low, act.high, dtype)
 
 
-def channel(requant: Requant, index: int) -> Requant:
-    """The scale of one channel, for the loops of the naive forms."""
+def slice_channels(requant: Requant, channels: slice) -> Requant:
+    """The scales of some channels."""
 
     def pick(values: Array) -> Array:
-        return values[index : index + 1] if values.size > 1 else values
+        return values[channels] if values.size > 1 else values
 
     add = None if requant.add is None else pick(requant.add)
     return Requant(pick(requant.multiplier), pick(requant.shift), requant.profile, add)
+
+
+def channel(requant: Requant, index: int) -> Requant:
+    """The scale of one channel, for the loops of the naive forms."""
+    return slice_channels(requant, slice(index, index + 1))

@@ -7,7 +7,7 @@ import numpy as np
 
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.conv import bias_of, make_scales_positive, weights_of
-from esl_ref.frontends.tflite.scales import clamp, f32, requant_of
+from esl_ref.frontends.tflite.scales import clamp, requant_of
 from esl_ref.frontends.tflite.schema import FileOperator
 from esl_ref.ir import FullyConnected
 
@@ -37,9 +37,8 @@ def fully_connected(ctx: Context, op: FileOperator) -> None:
     if weight_zero and (scales < 0).any():
         raise ctx.unsupported(op, "a negative weight scale together with a weight zero point")
     scales, data, bias = make_scales_positive(ctx, op, scales, data, bias_of(ctx, op, units), 0)
-    # TFLM multiplies in double, LiteRT (the reference of uint8 models) rounds the product to float32 first.
-    legacy = ifm.type == "UINT8"
-    products = [f32(scale_in * float(s)) if legacy else scale_in * float(s) for s in scales]
+    # In double: so do TFLM and (checked against both) LiteRT, whatever the scales' own type.
+    products = [scale_in * float(s) for s in scales]
     ctx.declare(op, ofm, (*shape[:-1], units) if keep or len(ofm.shape) == len(shape) != 2 else (rows, units))
     ctx.ops.append(FullyConnected(
         name=ctx.use(op, ofm), inputs=(ctx.use(op, ifm),), outputs=(ctx.use(op, ofm),),
