@@ -35,8 +35,7 @@ class Binder:
         self.graph, self.in_place = graph, in_place
         self.views: dict[str, View] = {}
         self._made = {n: op for op in ops for n in op.outputs}
-        self._last = {n: i for i, op in enumerate(ops) for n in op.inputs}
-        self._order = {op.name: i for i, op in enumerate(ops)}
+        self._readers = graph.consumers()
         self._kept = set(outputs)
         self._users: dict[str, set[str]] = {}
         for op in reversed(ops):
@@ -111,13 +110,15 @@ class Binder:
             at += shape[axis + 3]
 
     def _reusable(self, tensor: str, op: Op) -> View | None:
-        """The view of an input that nobody reads after `op`, of the output's shape, alone in its storage."""
-        index = self._order[op.name]
+        """The view of an input that nobody but `op` reads, of the output's shape, alone in its storage.
+
+        (An input with earlier readers would do when whole layers run in order, but not when rows stream.)
+        """
         for name in op.inputs:
             view = self.views.get(name)
-            if view is None or name not in self._made or view.shape != self.shape(tensor) or not view.is_dense:
+            if view is None or name not in self._made or len(self._readers[name]) > 1 or view.shape != self.shape(tensor) or not view.is_dense:
                 continue
             users = self._users[view.storage.name]
-            if all(self._last.get(u, -1) <= index and u not in self._kept for u in users):
+            if users == {name} and name not in self._kept:
                 return view
         return None

@@ -85,20 +85,22 @@ class _Writer:
         self.put("load", Command(Opcode.LOAD_TABLE, fields), Access(table_write=True), info)
 
     def load(self, step: Load) -> None:
-        surface = self.surfaces.source(step.tensor, self.constants)
-        base = self.addresses[step.view.storage.name]
+        """Rows of a tensor. A map that lies whole on chip may come as one long row, if its surface has no gaps."""
+        view, count = step.view, step.last - step.first
+        surface = self.surfaces.source(step.tensor, view, self.constants)
         fields = {
             "base": surface.base,
-            "offset": surface.offset + step.low,
-            "buf_base": base,
-            "buf_wrap": step.view.storage.wrap,
-            "buf_start": step.view.offset + step.low,
-            "rows": 1,
-            "row_bytes": step.high - step.low,
+            "offset": surface.offset + step.first * surface.pitch,
+            "buf_base": self.addresses[view.storage.name],
+            "buf_wrap": view.storage.wrap,
+            "buf_start": view.row_offset(step.first),
+            "row_step": view.step(1) if count > 1 else 0,
+            "rows": count,
+            "row_bytes": surface.row_bytes,
         }
-        span = (base + step.view.offset + step.low, base + step.view.offset + step.high)
-        info = CommandInfo(f"load {step.tensor}", writes=(step.tensor,), note=f"bytes {step.low}..{step.high - 1}")
-        self.put("load", Command(Opcode.LOAD_ROWS, fields), Access(writes=[span]), info)
+        access = Access(writes=self.spans(view, step.first, step.last))
+        info = CommandInfo(f"load {step.tensor}", writes=(view.storage.name,), rows=(step.first, count))
+        self.put("load", Command(Opcode.LOAD_ROWS, fields), access, info)
 
     def store(self, step: Store) -> None:
         surface = self.surfaces.sink(step.tensor, step.view, trace=step.trace)
@@ -212,11 +214,12 @@ def emit(
     """The Program of one segment. `addresses`: SRAM address of every storage."""
     if graph.profile is not arch.profile:
         raise UnsupportedError(f"the model rounds as {graph.profile.value}, the machine as {arch.profile.value}")
-    surfaces = Surfaces(graph, inputs)
+    surfaces = Surfaces(graph, inputs, arch.axi_bytes)
     writer = _Writer(arch, graph, addresses, surfaces, Scoreboard(arch.act_bytes, arch.weight_words))
     writer.out.append(header_command(arch))
     writer.debug.append(CommandInfo())
     _write(writer, _uses(schedule, arch), arch.queue_depth)
+    surfaces.unread()
     writer.out.append(Command(Opcode.END, {}))
     writer.debug.append(CommandInfo())
     return Program(

@@ -105,15 +105,10 @@ def _broadcast(view: View, shape: tuple[int, int, int]) -> View:
 def _binary(ctx: Context, op: ir.Add | ir.Mul, operands: Operands, act: Act) -> Task:
     a, b = ctx.ifm(op, 0), ctx.ifm(op, 1)
     ofm = ctx.ofm(op, in_place=True)
-    views = [_broadcast(v, ofm.shape) for v in (a, b)] + [ofm]
-    lanes = ctx.arch.lanes
-    if all(v.is_dense for v in views):  # one long row of full vectors, whatever the shape
-        whole, rest = divmod(ofm.nbytes, lanes)
-        if not rest and whole < 1 << 14:
-            views = [v.reshaped((1, whole, lanes)) for v in views]
     return Task(
-        op.name, ctx.tensor(op), ctx.layer, Opcode.ELTWISE, views[0], views[2],
-        _scale(ctx, 0, op.requant, op.name), ctx.post(act), ifm2=views[1], operands=operands, macs=macs(op, ctx.graph),
+        op.name, ctx.tensor(op), ctx.layer, Opcode.ELTWISE, _broadcast(a, ofm.shape), ofm,
+        _scale(ctx, 0, op.requant, op.name), ctx.post(act), ifm2=_broadcast(b, ofm.shape), operands=operands,
+        macs=macs(op, ctx.graph),
     )  # fmt: skip
 
 

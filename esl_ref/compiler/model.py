@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from esl_ref.compiler import fold
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.geometry import window_extent
 from esl_ref.compiler.lower import Lowered, lower
-from esl_ref.compiler.schedule import Schedule, layerwise, lifetimes
+from esl_ref.compiler.rolling import roll
+from esl_ref.compiler.schedule import Compute, Group, Schedule, build, layerwise_groups, lifetimes
 from esl_ref.compiler.segments import Segment, split
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
@@ -60,10 +61,11 @@ class Compiled:
         return tuple(s for s in self.steps if isinstance(s, ProgramStep))
 
 
-def _intervals(lowered: Lowered, schedule: Schedule) -> tuple[Interval, ...]:
-    wraps = {name: s.wrap for name, s in lowered.binder.storages().items()}
-    wraps |= {t.ofm.storage.name: t.ofm.storage.wrap for t in lowered.tasks}
-    wraps |= {t.ifm.storage.name: t.ifm.storage.wrap for t in lowered.tasks}
+def _intervals(schedule: Schedule) -> tuple[Interval, ...]:
+    wraps: dict[str, int] = {}
+    for step in schedule.steps:
+        views = (step.task.ifm, step.task.ofm, step.task.ifm2) if isinstance(step, Compute) else (step.view,)
+        wraps |= {v.storage.name: v.storage.wrap for v in views if v is not None}
     spans = lifetimes(schedule)
     return tuple(Interval(name, wraps[name], *span) for name, span in spans.items())
 
@@ -85,19 +87,22 @@ def _depths(arch: Arch, lowered: list[Lowered], plans: list[StoragePlan], sram: 
 
 
 def compile_model(
-    graph: Graph, arch: Arch, *, sram: int | None = None, trace: bool = False, sized: Arch | None = None
+    graph: Graph, arch: Arch, *, sram: int | None = None, trace: bool = False, sized: Arch | None = None,
+    groups: Callable[[Lowered], Sequence[Group]] | None = None,
 ) -> Compiled:
     """Compile `graph` for `arch`, whose depths the plan sets.
 
     sram: activation SRAM bytes to fit and to build (default: what the plan needs). trace: also store every tensor to
     external memory, for comparison. sized: use exactly this machine instead of sizing one (BudgetError if too small).
+    groups: how the tasks of a segment are grouped and streamed (default: layer by layer).
     """
     folded = fold.fold_padding(graph)
     arch = arch.with_depths(profile=folded.profile)  # type: ignore[arg-type]
     segments = split(folded)
     lowered = {id(s): lower(folded, s, arch) for s in segments if not s.host}
-    schedules = {key: layerwise(low, trace=trace) for key, low in lowered.items()}
-    plans = {key: plan_storage(_intervals(low, schedules[key])) for key, low in lowered.items()}
+    choose = groups or layerwise_groups
+    schedules = {key: roll(build(low, choose(low), trace=trace)) for key, low in lowered.items()}
+    plans = {key: plan_storage(_intervals(schedules[key])) for key, low in lowered.items()}
     if not lowered:
         raise PlanError("no operator runs on the accelerator", where=f"model '{graph.name}'")
     final = sized or _depths(arch, list(lowered.values()), list(plans.values()), sram)

@@ -1,34 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of work: loads of inputs, strips of tasks, stores of results; and the lifetimes of storages that follow.
+"""The order of work: loads of inputs, strips of tasks, stores of results.
 
-A schedule says nothing of weights, waits or addresses; those are found when it becomes commands.
+A schedule is made of *groups* of consecutive tasks. Within a group rows flow: a strip of the last task is computed as soon
+as the rows it needs exist, and those are computed only when needed, so that each map keeps just the rows that somebody
+still reads. A strip as high as the map makes this the familiar layer-by-layer order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.rows import RowGrid, grid_of
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 
-__all__ = ["Compute", "Load", "Schedule", "Step", "Store", "layerwise", "lifetimes"]
+__all__ = ["WHOLE", "Compute", "Group", "Load", "Schedule", "Step", "Store", "build", "layerwise_groups", "lifetimes", "touched"]
 
-BUS_ALIGN = 16
-"""Transfers start at multiples of this many bytes in memory: enough for every bus width."""
-STRIP_BYTES = 2048
-"""Network inputs arrive in pieces of about this size, so that the first layer starts before the last has come."""
+WHOLE = 1 << 20
+"""Strip height of a task that is not cut."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Bytes [low, high) of a dense tensor, from its surface to its storage."""
+    """Rows [first, last) of a network input or constant, in the row structure of `view`."""
 
     tensor: str
     view: View
-    low: int
-    high: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True)
@@ -42,87 +43,186 @@ class Store:
 
 @dataclass(frozen=True)
 class Compute:
-    """Output rows [first, last) of a task."""
+    """Output rows [first, last) of task number `index`."""
 
     task: Task
     first: int
     last: int
+    index: int
 
 
 Step = Load | Store | Compute
 
 
 @dataclass(frozen=True)
+class Group:
+    """Tasks [first, last) streamed together: `strip` rows of the last task at a time.
+
+    ahead: strips by which producers run ahead of their consumers, so that a strip need not wait for the pipe to drain.
+    """
+
+    first: int
+    last: int
+    strip: int = WHOLE
+    ahead: int = 0
+
+
+@dataclass(frozen=True)
 class Schedule:
-    """Steps in program order."""
+    """Steps in program order, and the groups they came from."""
 
     steps: tuple[Step, ...]
+    groups: tuple[Group, ...]
 
-    def tasks(self) -> Iterator[Task]:
-        """Each task once, in order of its first strip."""
-        seen: dict[int, Task] = {}
-        for step in self.steps:
-            if isinstance(step, Compute):
-                seen.setdefault(id(step.task), step.task)
-        return iter(seen.values())
+    def group_of(self, task: int) -> int:
+        """Number of the group that runs a task."""
+        return next(n for n, g in enumerate(self.groups) if g.first <= task < g.last)
 
 
-def _pieces(view: View, tensor: str, piece: int) -> list[Load]:
-    size = view.nbytes
-    step = max(BUS_ALIGN, piece // BUS_ALIGN * BUS_ALIGN)
-    return [Load(tensor, view, at, min(at + step, size)) for at in range(0, size, step)]
+@dataclass
+class _Builder:
+    """Produces rows on demand. `done[i]`: output rows of task i computed; `loaded[t]`: rows of input t on chip."""
+
+    lowered: Lowered
+    group: Group
+    done: dict[int, int]
+    loaded: dict[str, int]
+    sources: dict[str, tuple[str, View]]
+    grids: dict[str, RowGrid | None]
+    steps: list[Step] = field(default_factory=list)
+
+    def advance(self, index: int, rows: int) -> None:
+        """Compute task `index` up to output row `rows`, in strips, each after what it reads."""
+        task = self.lowered.tasks[index]
+        rows = min(rows, task.ofm.height)
+        while self.done[index] < rows:
+            first = self.done[index]
+            last = min(rows, first + self.group.strip)
+            reach = min(task.ofm.height, last + self.group.ahead * (last - first))
+            self._provide(index, task, reach)
+            self.steps.append(Compute(task, first, last, index))
+            self.done[index] = last
+
+    def _provide(self, index: int, task: Task, last: int) -> None:
+        """Everything that output rows up to `last` of `task` read."""
+        low, high = task.ifm_rows(0, last)
+        self._rows(index, task.ifm, low, high)
+        if task.ifm2 is not None:
+            self._rows(index, task.ifm2, 0, last)
+
+    def _rows(self, index: int, view: View, low: int, high: int) -> None:
+        name = view.storage.name
+        grid = self.grids[name]
+        limit = grid.span(view, low, high)[1] if grid else WHOLE
+        if name in self.sources:
+            self._load(name, limit, grid)
+        for writer in range(index):
+            ofm = self.lowered.tasks[writer].ofm
+            if ofm.storage.name == name and self.done[writer] < ofm.height:
+                self.advance(writer, grid.view_rows(ofm, limit) if grid else ofm.height)
+
+    def _load(self, name: str, limit: int, grid: RowGrid | None) -> None:
+        tensor, view = self.sources[name]
+        rows = grid.view_rows(view, limit) if grid else view.height
+        first = self.loaded.get(name, 0)
+        if first < rows:
+            self.steps.append(Load(tensor, view, first, rows))
+            self.loaded[name] = rows
 
 
-def _strips(task: Task, strips: int) -> list[Compute]:
-    rows = task.ofm.height
-    step = -(-rows // max(1, min(strips, rows)))
-    return [Compute(task, y, min(y + step, rows)) for y in range(0, rows, step)]
+def _sources(lowered: Lowered) -> dict[str, tuple[str, View]]:
+    """Storage -> the network input or constant that is loaded into it, in its first reader's row structure."""
+    result = {}
+    for tensor in (*lowered.constants, *lowered.segment.inputs):
+        own = lowered.binder.view(tensor)
+        readers = [v for t in lowered.tasks for v in (t.ifm, t.ifm2) if v is not None and v.storage == own.storage]
+        same = [v for v in readers if v.is_dense and v.nbytes == own.nbytes and v.offset == 0]
+        result[own.storage.name] = (tensor, same[0] if same else own)
+    return result
 
 
-def _interleave(loads: Sequence[Load], strips: Sequence[Compute]) -> Iterator[Step]:
-    """Each strip after the pieces it reads, and one piece ahead, in the order in which the bus brings them."""
-    pending = list(loads)
-    for strip in strips:
-        _, last = strip.task.ifm_rows(strip.first, strip.last)
-        needed = last * strip.task.ifm.row_stride
-        count = sum(load.low < needed for load in pending) + 1
-        yield from pending[:count]
-        pending = pending[count:]
-        yield strip
-    yield from pending
+def _grids(lowered: Lowered, sources: dict[str, tuple[str, View]]) -> dict[str, RowGrid | None]:
+    views: dict[str, list[View]] = {name: [view] for name, (_, view) in sources.items()}
+    for task in lowered.tasks:
+        for view in (task.ifm, task.ofm, task.ifm2):
+            if view is not None:
+                views.setdefault(view.storage.name, []).append(view)
+    return {name: grid_of(vs, vs[0].storage.wrap) for name, vs in views.items()}
 
 
-def layerwise(lowered: Lowered, *, trace: bool = False) -> Schedule:
-    """Task by task, whole maps; only the first reader of a network input runs in strips, as its rows arrive."""
+def layerwise_groups(lowered: Lowered, strips: int = 8) -> tuple[Group, ...]:
+    """One group per task; the first runs in strips, so that it starts while the network input arrives."""
+    groups = [Group(i, i + 1) for i in range(len(lowered.tasks))]
+    if groups:
+        height = lowered.tasks[0].ofm.height
+        groups[0] = Group(0, 1, max(1, -(-height // strips)), 1)
+    return tuple(groups)
+
+
+def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> Schedule:
+    """Steps of all groups, with the stores of outputs (and of every tensor, to `trace`) once they are complete."""
+    sources = _sources(lowered)
+    done = dict.fromkeys(range(len(lowered.tasks)), 0)
+    loaded: dict[str, int] = {}
     steps: list[Step] = []
-    binder = lowered.binder
-    waiting = {name: binder.view(name) for name in (*lowered.constants, *lowered.segment.inputs)}
     last_task = {task.tensor: i for i, task in enumerate(lowered.tasks)}
-    for index, task in enumerate(lowered.tasks):
-        read = {v.storage.name for v in (task.ifm, task.ifm2) if v is not None}
-        arriving = [n for n, v in waiting.items() if v.storage.name in read]
-        loads = [p for n in arriving for p in _pieces(waiting.pop(n), n, STRIP_BYTES)]
-        strips = _strips(task, len(loads) if task.ifm.height > 1 else 1)
-        steps.extend(_interleave(loads, strips) if task.ifm2 is None else (*loads, *strips))
-        if last_task[task.tensor] == index:
-            steps.extend(_stores(lowered, task, trace))
-    for name in lowered.segment.outputs:  # an output that is an input, or an alias no task writes
-        if name not in last_task:
-            if name in waiting:
-                steps.extend(_pieces(waiting.pop(name), name, STRIP_BYTES))
-            steps.append(Store(name, binder.view(name)))
-    return Schedule(tuple(steps))
+    for group in groups:
+        builder = _Builder(lowered, group, done, loaded, sources, _grids(lowered, sources))
+        _run_group(builder, range(group.first, group.last))
+        steps.extend(builder.steps)
+        for index in range(group.first, group.last):
+            if last_task[lowered.tasks[index].tensor] == index:
+                steps.extend(_stores(lowered, lowered.tasks[index], trace, _rolls(lowered, index, group)))
+    steps.extend(_untouched(lowered, last_task, loaded, sources))
+    return Schedule(tuple(steps), tuple(groups))
 
 
-def _stores(lowered: Lowered, task: Task, trace: bool) -> Iterator[Store]:
+def _run_group(builder: _Builder, members: range) -> None:
+    """Drive the group from its ends: tasks that no other of the group reads, side by side."""
+    tasks = builder.lowered.tasks
+    read = {v.storage.name for i in members for v in (tasks[i].ifm, tasks[i].ifm2) if v is not None}
+    ends = [i for i in members if tasks[i].ofm.storage.name not in read or i == members[-1]]
+    strips = max(-(-tasks[i].ofm.height // builder.group.strip) for i in ends)
+    for part in range(1, strips + 1):
+        for i in ends:
+            builder.advance(i, -(-tasks[i].ofm.height * part // strips))
+    for i in members:  # nothing is left over, whatever the readers wanted
+        builder.advance(i, tasks[i].ofm.height)
+
+
+def _rolls(lowered: Lowered, index: int, group: Group) -> bool:
+    """Whether a task's result is read only inside its own streamed group, and so never whole on chip."""
+    name = lowered.tasks[index].ofm.storage.name
+    readers = [
+        i for i, t in enumerate(lowered.tasks) for v in (t.ifm, t.ifm2) if v is not None and v.storage.name == name
+    ]
+    return bool(readers) and group.last - group.first > 1 and all(group.first <= i < group.last for i in readers)
+
+
+def _stores(lowered: Lowered, task: Task, trace: bool, rolls: bool) -> Iterator[Store]:
     name = task.tensor
     if name not in lowered.graph.tensors:
         return
     view = lowered.binder.view(name)
     if name in lowered.segment.outputs:
         yield Store(name, view)
-    elif trace and view.pixel_stride == view.channels:
+    elif trace and not rolls and view.pixel_stride == view.channels:
         yield Store(name, view, trace=True)
+
+
+def _untouched(
+    lowered: Lowered, last_task: dict[str, int], loaded: dict[str, int], sources: dict[str, tuple[str, View]]
+) -> Iterator[Step]:
+    """Outputs that are inputs, or aliases that no task writes."""
+    for name in lowered.segment.outputs:
+        if name in last_task:
+            continue
+        view = lowered.binder.view(name)
+        source = sources.get(view.storage.name)
+        if source and loaded.get(view.storage.name, 0) < source[1].height:
+            yield Load(source[0], source[1], loaded.get(view.storage.name, 0), source[1].height)
+            loaded[view.storage.name] = source[1].height
+        yield Store(name, view)
 
 
 def touched(step: Step) -> tuple[str, ...]:

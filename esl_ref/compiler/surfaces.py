@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.views import View
 from esl_ref.compiler.weights import Constants
@@ -11,25 +13,23 @@ from esl_ref.program.image import CONSTANTS, INPUTS, OUTPUTS, SCRATCH, Direction
 
 __all__ = ["Surfaces"]
 
-PITCH = 16
-"""Rows start at multiples of this: a whole bus word on every architecture."""
+ALIGN = 16
+"""Surfaces start at multiples of this: a whole bus word on every architecture."""
 LONGEST_ROW = (1 << 20) - 1
 
 
 class Surfaces:
     """Surfaces of one Program, laid one after the other behind their BASE register."""
 
-    def __init__(self, graph: Graph, inputs: tuple[str, ...]) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, inputs: tuple[str, ...], bus: int) -> None:
+        self._graph, self._bus = graph, bus
         self._ends: dict[int, int] = {}
         self._all: dict[str, Surface] = {}
-        for name in inputs:
-            nbytes = graph.tensors[name].nbytes
-            self._add(name, INPUTS, "in", 1, nbytes)
+        self._inputs = inputs
 
     def _add(self, tensor: str, base: int, direction: Direction, rows: int, row_bytes: int, name: str = "") -> Surface:
-        pitch = -(-row_bytes // PITCH) * PITCH
-        offset = self._ends.get(base, 0)
+        pitch = -(-row_bytes // self._bus) * self._bus
+        offset = -(-self._ends.get(base, 0) // ALIGN) * ALIGN
         surface = Surface(
             name or tensor, base, offset, self._graph.tensors[tensor].shape, row_bytes, rows, pitch, "int8", direction
         )
@@ -37,15 +37,22 @@ class Surfaces:
         self._all[surface.name] = surface
         return surface
 
-    def source(self, tensor: str, constants: Constants) -> Surface:
-        """Where to load a network input or a constant tensor from."""
+    def source(self, tensor: str, view: View, constants: Constants) -> Surface:
+        """Where to load a network input or a constant tensor from, in rows as `view` has them."""
         if tensor in self._all:
             return self._all[tensor]
-        t = self._graph.tensors[tensor]
-        assert t.data is not None
-        offset = constants.add(t.data.tobytes())
-        # constants live in the constant blob, not in a surface of their own: not listed among the Program's surfaces
-        return Surface(tensor, CONSTANTS, offset, t.shape, t.nbytes, 1, -(-t.nbytes // PITCH) * PITCH)
+        t, row_bytes = self._graph.tensors[tensor], view.width * view.channels
+        if t.data is None:
+            return self._add(tensor, INPUTS, "in", view.height, row_bytes)
+        # constants live in the constant blob: they are not among the Program's surfaces
+        probe = Surface(tensor, CONSTANTS, 0, t.shape, row_bytes, view.height, -(-row_bytes // self._bus) * self._bus)
+        return dataclasses.replace(probe, offset=constants.add(probe.lay(t.data)))
+
+    def unread(self) -> None:
+        """Inputs that nothing loads still get a surface, so that callers can hand them over."""
+        for name in self._inputs:
+            if name not in self._all:
+                self._add(name, INPUTS, "in", 1, self._graph.tensors[name].nbytes)
 
     def sink(self, tensor: str, view: View, *, trace: bool) -> Surface:
         """Where to store a tensor: one long row if its bytes lie together, else row by row."""
