@@ -15,7 +15,7 @@ from esl_ref.program.commands import Command
 from rtl.engine import Engine
 from rtl.op import Cause
 
-__all__ = ["EngineBench", "Outcome"]
+__all__ = ["EngineBench", "Job", "Outcome"]
 
 _IDLE_LIMIT = 200_000
 
@@ -35,44 +35,51 @@ class Outcome:
     computes_done: int = 0
 
 
-class EngineBench:
-    """Loads memories through the loader's ports, runs commands, reads the SRAM back through the storer's.
+@dataclass
+class Job:
+    """Memories and commands of one run.
 
-    traffic   probability of a store read in a cycle while commands run
-    hold      cycle -> (loads_done, stores_done) from that cycle on
+    weights  word -> its bytes; what is not given keeps what it had
+    traffic  probability of a store read in a cycle while commands run
+    loads    cycle -> (address, bytes), offered by the loader from then on, a beat per accepted cycle
+    counts   cycle -> (loads_done, stores_done) from that cycle on
     """
+
+    commands: Sequence[Command]
+    act: bytes = b""
+    weights: dict[int, bytes] = field(default_factory=dict)
+    table: bytes = b""
+    traffic: float = 0.0
+    loads: dict[int, tuple[int, bytes]] = field(default_factory=dict)
+    counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    dump: bool = True
+
+
+class EngineBench:
+    """Loads memories through the loader's ports, runs commands, reads the SRAM back through the storer's."""
 
     def __init__(self, arch: Arch) -> None:
         self.arch = arch
         self.engine = Engine(arch)
-        self.simulator = Simulator(self.engine)
-        self.simulator.add_clock(1e-6)
 
-    def run(
-        self,
-        commands: Sequence[Command],
-        act: bytes,
-        weights: dict[int, bytes],
-        table: bytes,
-        *,
-        traffic: float = 0.0,
-        counts: dict[int, tuple[int, int]] | None = None,
-        repeat: int = 1,
-    ) -> list[Outcome]:
-        """Outcomes of `repeat` runs with a clear in between."""
+    def run(self, *jobs: Job) -> list[Outcome]:
+        """Outcomes of jobs run one after another, with a clear in between."""
         outcomes: list[Outcome] = []
 
         async def bench(ctx) -> None:
-            for _ in range(repeat):
+            for job in jobs:
                 outcome = Outcome()
-                await self._load(ctx, act, weights, table)
-                await self._execute(ctx, commands, outcome, traffic, counts or {})
-                outcome.act = await self._dump(ctx)
+                await self._load(ctx, job.act, job.weights, job.table)
+                await self._execute(ctx, job, outcome)
+                if job.dump:
+                    outcome.act = await self._dump(ctx)
                 outcomes.append(outcome)
                 await self._clear(ctx)
 
-        self.simulator.add_testbench(bench)
-        self.simulator.run()
+        simulator = Simulator(self.engine)
+        simulator.add_clock(1e-6)
+        simulator.add_testbench(bench)
+        simulator.run()
         return outcomes
 
     async def _clear(self, ctx) -> None:
@@ -98,56 +105,79 @@ class EngineBench:
                 ctx.set(engine.weight_data, int.from_bytes(content[beat * step :][:step], "little"))
                 await ctx.tick()
         ctx.set(engine.weight_valid, 0)
-        for beat in range(256 // step):
+        for beat in range(len(table) // step):
             ctx.set(engine.table_valid, 1)
             ctx.set(engine.table_beat, beat)
             ctx.set(engine.table_data, int.from_bytes(table[beat * step :][:step], "little"))
             await ctx.tick()
         ctx.set(engine.table_valid, 0)
 
-    async def _execute(self, ctx, commands, outcome: Outcome, traffic: float, counts) -> None:
+    async def _execute(self, ctx, job: Job, outcome: Outcome) -> None:
         engine = self.engine
-        rng = random.Random(len(commands))
-        expected_reads: list[int | None] = []
-        waiting = list(enumerate(commands, start=1))
+        rng = random.Random(len(job.commands))
+        waiting = list(enumerate(job.commands, start=1))
+        beats: list[tuple[int, bytes]] = []
+        reads: list[int] = []
         for cycle in range(_IDLE_LIMIT):
-            if cycle in counts:
-                ctx.set(engine.loads_done, counts[cycle][0])
-                ctx.set(engine.stores_done, counts[cycle][1])
-            ctx.set(engine.command.valid, bool(waiting))
-            if waiting:
-                index, command = waiting[0]
-                ctx.set(engine.command.payload.word, int.from_bytes(command.encode(), "little"))
-                ctx.set(engine.command.payload.index, index)
-            reading = rng.random() < traffic
-            at = rng.randrange(self.arch.act_bytes - self.arch.lanes)
+            if cycle in job.counts:
+                ctx.set(engine.loads_done, job.counts[cycle][0])
+                ctx.set(engine.stores_done, job.counts[cycle][1])
+            beats += self._beats(*job.loads.get(cycle, (0, b"")))
+            self._offer_command(ctx, waiting)
+            self._offer_beat(ctx, beats)
+            if reading := rng.random() < job.traffic:
+                reads.append(rng.randrange(self.arch.act_bytes - self.arch.lanes))
+                ctx.set(engine.read_addr, reads[-1])
             ctx.set(engine.read_valid, reading)
-            ctx.set(engine.read_addr, at)
-            expected_reads.append(at if reading else None)
-            if ctx.get(engine.read_data_valid):
-                outcome.store_reads.append(self._read_word(ctx))
-            cause = ctx.get(engine.cause)
-            if cause is not Cause.NONE:
-                outcome.causes[cause] += 1
-                outcome.issued.append((cycle, cause))
-            if ctx.get(engine.completed):
-                fields = (engine.completed_index, engine.completed_tag, engine.completed_stamp)
-                outcome.completed.append((cycle, *(ctx.get(f) for f in fields)))
-            if ctx.get(engine.error):
-                outcome.error = (ctx.get(engine.error_code), ctx.get(engine.error_index))
+            if self._observe(ctx, cycle, outcome, reads) or not (waiting or beats) and ctx.get(engine.idle):
                 break
-            if not waiting and ctx.get(engine.idle):
-                break
-            taken = waiting and ctx.get(engine.command.ready)
-            await ctx.tick()
-            if taken:
+            if waiting and ctx.get(engine.command.ready):
                 waiting.pop(0)
+            if beats and ctx.get(engine.load_ready):
+                beats.pop(0)
+            await ctx.tick()
         else:
             raise AssertionError(f"engine still busy after {_IDLE_LIMIT} cycles")
-        ctx.set(engine.command.valid, 0)
-        ctx.set(engine.read_valid, 0)
+        for port in (engine.command.valid, engine.read_valid, engine.load_valid):
+            ctx.set(port, 0)
         outcome.computes_done = ctx.get(engine.computes_done)
         await ctx.tick().repeat(8)
+
+    def _beats(self, address: int, content: bytes) -> list[tuple[int, bytes]]:
+        step = self.arch.axi_bytes
+        return [(address + at, content[at : at + step]) for at in range(0, len(content), step)]
+
+    def _offer_command(self, ctx, waiting: list[tuple[int, Command]]) -> None:
+        ctx.set(self.engine.command.valid, bool(waiting))
+        if waiting:
+            index, command = waiting[0]
+            ctx.set(self.engine.command.payload.word, int.from_bytes(command.encode(), "little"))
+            ctx.set(self.engine.command.payload.index, index)
+
+    def _offer_beat(self, ctx, beats: list[tuple[int, bytes]]) -> None:
+        engine = self.engine
+        ctx.set(engine.load_valid, bool(beats))
+        if beats:
+            address, content = beats[0]
+            ctx.set(engine.load_addr, address)
+            ctx.set(engine.load_data, int.from_bytes(content, "little"))
+            ctx.set(engine.load_count, len(content))
+
+    def _observe(self, ctx, cycle: int, outcome: Outcome, reads: list[int]) -> bool:
+        """Note what the engine shows in this cycle; returns whether it has stopped with an error."""
+        engine = self.engine
+        if ctx.get(engine.read_data_valid):
+            outcome.store_reads.append((reads[len(outcome.store_reads)], self._read_word(ctx)))
+        cause = ctx.get(engine.cause)
+        if cause is not Cause.NONE:
+            outcome.causes[cause] += 1
+            outcome.issued.append((cycle, cause))
+        if ctx.get(engine.completed):
+            fields = (engine.completed_index, engine.completed_tag, engine.completed_stamp)
+            outcome.completed.append((cycle, *(ctx.get(f) for f in fields)))
+        if ctx.get(engine.error):
+            outcome.error = (ctx.get(engine.error_code), ctx.get(engine.error_index))
+        return outcome.error is not None
 
     def _read_word(self, ctx) -> bytes:
         return ctx.get(self.engine.read_data).to_bytes(self.arch.lanes, "little")

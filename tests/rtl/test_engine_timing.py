@@ -14,9 +14,8 @@ from rtl import issuer, pipeline
 from rtl.op import Cause
 from rtl.timing import header_gap
 from tests.helpers.random_commands import KINDS, make_case
-from tests.rtl.engine_bench import EngineBench
+from tests.rtl.engine_bench import EngineBench, Job
 from tests.rtl.test_engine import TINY
-
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -35,12 +34,25 @@ def test_constants_are_those_of_the_rtl(name: str) -> None:
 def test_issue_slots_and_completion(kind: str, post_lanes: int) -> None:
     arch = dataclasses.replace(TINY, post_lanes=post_lanes)
     timing = EngineTiming.of(arch)
-    for seed in range(20, 23):
-        case = make_case(kind, random.Random(seed).randint, seed, arch)
-        outcome = EngineBench(arch).run([case.command], b"", {}, bytes(256))[0]
+    cases = [make_case(kind, random.Random(seed).randint, seed, arch) for seed in range(20, 24)]
+    outcomes = EngineBench(arch).run(*(Job([case.command], dump=False) for case in cases))
+    for case, outcome in zip(cases, outcomes, strict=True):
         issued = IssueClock(arch).run(case.command, timing.setup)
         fields = dict(case.command.fields)
         assert outcome.completed[0][0] == issued.last + timing.completion, fields
         assert outcome.causes[Cause.MAC] == issued.array, fields
         assert outcome.causes[Cause.VECTOR] == issued.vector, fields
         assert outcome.causes[Cause.OVERHEAD] == issued.overhead + timing.setup - 1, fields
+
+
+def test_commands_follow_each_other_without_a_gap() -> None:
+    """The next command's first slot is right behind the last of its predecessor, unless that was too short."""
+    timing = EngineTiming.of(TINY)
+    cases = [make_case(kind, random.Random(seed).randint, seed, TINY) for seed in range(3) for kind in KINDS]
+    outcome = EngineBench(TINY).run(Job([case.command for case in cases], dump=False))[0]
+    clock, first, taken, expected = IssueClock(TINY), timing.setup, 0, []
+    for case in cases:
+        issued = clock.run(case.command, max(first, taken + timing.decode))
+        expected.append(issued.last + timing.completion)
+        first, taken = issued.last + 1, issued.first - 1
+    assert [cycle for cycle, *_ in outcome.completed] == expected
