@@ -9,7 +9,6 @@ in operators marked `host`.
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -23,8 +22,8 @@ from esl_ref.numerics import Profile, Requant
 
 __all__ = [
     "Act", "Add", "AveragePool", "Concat", "Conv2D", "DepthwiseConv2D", "Dequantize", "FullyConnected", "Graph",
-    "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Op", "Pad", "Padding", "Quant", "Quantize", "Reshape", "ResizeNearest", "Slice",
-    "Softmax", "Sub", "Table", "Tensor", "Transpose",
+    "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Op", "Pad", "Padding", "Quant", "Quantize", "Reshape",
+    "ResizeNearest", "Slice", "Softmax", "Sub", "Table", "Tensor", "Transpose",
 ]  # fmt: skip
 
 
@@ -337,7 +336,9 @@ class Graph:
         for op in self.ops:
             for name in op.inputs:
                 if name not in known:
-                    raise ModelError(f"reads tensor '{name}' before anything produced it", where=f"operator '{op.name}'")
+                    raise ModelError(
+                        f"reads tensor '{name}' before anything produced it", where=f"operator '{op.name}'"
+                    )
             for name in op.outputs:
                 if name not in self.tensors:
                     raise ModelError(f"writes unknown tensor '{name}'", where=f"operator '{op.name}'")

@@ -15,9 +15,9 @@ __all__ = ["macs", "parameters", "total_macs", "total_parameters"]
 def macs(op: Op, graph: Graph) -> int:
     """Multiply-accumulates of one inference through `op`."""
     if isinstance(op, Conv2D | FullyConnected):
-        per_output = op.weight[0].size
+        per_output = int(op.weight[0].size)
     elif isinstance(op, DepthwiseConv2D):
-        per_output = op.weight.shape[0] * op.weight.shape[1]
+        per_output = int(op.weight.shape[0] * op.weight.shape[1])
     else:
         return 0
     return graph.tensors[op.outputs[0]].elements * per_output

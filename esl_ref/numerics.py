@@ -90,7 +90,9 @@ def quantise_multiplier(scale: float, where: str = "") -> tuple[int, int]:
     gives (0, 0), one under 2**-32 flushes to (0, 0). NumericError for negative, NaN, infinite, or shift > 30.
     """
     if not math.isfinite(scale) or scale < 0:
-        raise NumericError(f"scale {scale!r} has no fixed-point form", where=where, hint="scales must be finite and positive")
+        raise NumericError(
+            f"scale {scale!r} has no fixed-point form", where=where, hint="scales must be finite and positive"
+        )
     if scale == 0.0:
         return 0, 0
     mantissa, shift = math.frexp(scale)

@@ -16,7 +16,7 @@ from esl_ref.ops.windows import out_size, pad_map, tap_view
 __all__ = ["fast", "naive", "out_shape"]
 
 _BLOCK_ELEMENTS = 1 << 16
-"""Outputs per block of rows: their accumulators in int64 (512 KiB) stay in a second-level cache until they are bytes."""
+"""Outputs per block of rows: their int64 accumulators (512 KiB) stay in a second-level cache until they are bytes."""
 
 
 def out_shape(op: Conv2D, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

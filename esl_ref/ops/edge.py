@@ -35,7 +35,8 @@ def quantize(op: Quantize, inputs: Sequence[Array], out: Tensor) -> Array:
     with np.errstate(over="ignore"):
         ratio = (_finite(op, inputs[0]).astype(np.float32) / np.float32(op.scale)).astype(np.float64)
     rounded = np.copysign(np.floor(np.abs(ratio) + 0.5), ratio)
-    return np.clip(rounded + op.zero_point, -128, 127).astype(out.dtype)
+    result: Array = np.clip(rounded + op.zero_point, -128, 127).astype(out.dtype)
+    return result
 
 
 def dequantize_naive(op: Dequantize, inputs: Sequence[Array], out: Tensor) -> Array:

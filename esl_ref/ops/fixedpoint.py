@@ -20,7 +20,7 @@ __all__ = ["count_leading_zeros", "exp_on_negative_values", "logistic", "recipro
 
 def _constant(value: float, integer_bits: int = 0) -> Array:
     """A real constant in Qm, rounded to nearest."""
-    return np.int64(math.floor(value * 2.0 ** (31 - integer_bits) + 0.5))  # type: ignore[return-value]
+    return np.array(math.floor(value * 2.0 ** (31 - integer_bits) + 0.5), np.int64)
 
 
 _ONE_Q0 = np.int64(INT32_MAX)  # 1.0 is just out of Q0's reach.
@@ -32,7 +32,8 @@ def rescale(x: Array, exponent: int) -> Array:
     """x * 2**exponent: saturating to int32 to the left, rounding half away from zero to the right."""
     if exponent <= 0:
         return rounding_shift_right(x, -exponent)
-    return np.clip(np.asarray(x, np.int64) << exponent, INT32_MIN, INT32_MAX)
+    shifted: Array = np.clip(np.asarray(x, np.int64) << exponent, INT32_MIN, INT32_MAX)
+    return shifted
 
 
 def _exp_near_zero(a: Array) -> Array:

@@ -3,7 +3,8 @@
 
 acc = sum(q) - count * zero_in;  out = clamp(requantise(acc) + zero_point). The scale of the operator already holds
 the division by the number of elements: the reference folds 1 / count into the integer multiplier
-(`esl_ref.frontends.tflite.reduce.mean_requant` computes it the same way), so the mean is rounded together with the rescaling.
+(`esl_ref.frontends.tflite.reduce.mean_requant` computes it the same way), so the mean is rounded together with the
+rescaling.
 """
 
 from __future__ import annotations

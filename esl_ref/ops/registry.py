@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from esl_ref.errors import UnsupportedError
@@ -53,4 +52,3 @@ def lookup(op: Op) -> Operator:
 def supported() -> tuple[type[Op], ...]:
     """All operator classes with a golden form."""
     return tuple(_REGISTRY)
-

@@ -23,7 +23,7 @@ _DIFF_BITS, _SUM_BITS = 5, 12
 
 def _exp(op: Softmax, diff: Array) -> Array:
     """exp of a rescaled difference, in Q0."""
-    return exp_on_negative_values(srdhm(diff << op.shift, np.int64(op.multiplier)), _DIFF_BITS)
+    return exp_on_negative_values(srdhm(diff << op.shift, np.array(op.multiplier, np.int64)), _DIFF_BITS)
 
 
 def naive(op: Softmax, inputs: Sequence[Array], out: Tensor) -> Array:

@@ -90,7 +90,9 @@ class Context:
             raise self.bad(op, f"input {position} must hold {count} integers, not {value.size}")
         return [int(v) for v in value.reshape(-1)]
 
-    def quant(self, op: FileOperator, tensor: FileTensor, types: tuple[str, ...] = ("INT8", "UINT8")) -> tuple[float, int]:
+    def quant(
+        self, op: FileOperator, tensor: FileTensor, types: tuple[str, ...] = ("INT8", "UINT8")
+    ) -> tuple[float, int]:
         """(scale, zero point) of a tensor quantised as a whole, in the int8 domain; the scale is a float32 value."""
         self.need_type(op, tensor, types)
         scales, zeros = self.quant_vector(op, tensor)

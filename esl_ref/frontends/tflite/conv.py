@@ -51,7 +51,9 @@ def make_scales_positive(
     shape[axis] = -1
     flipped = weight.astype(np.int16) * sign.reshape(shape).astype(np.int16)
     if int(flipped.max()) > 127:
-        raise ctx.unsupported(op, "a weight of -128 in a channel with a negative scale", "its negative does not fit int8")
+        raise ctx.unsupported(
+            op, "a weight of -128 in a channel with a negative scale", "its negative does not fit int8"
+        )
     ctx.note(op, f"{int((sign < 0).sum())} channels have negative scales; their weights and biases are negated instead")
     return np.abs(scales), flipped.astype(np.int8), bias.astype(np.int64) * sign
 
@@ -86,7 +88,9 @@ def _parameters(
         raise ctx.unsupported(op, f"weights '{weights.name}' are quantised along axis {weights.axis}, not {axis}")
     if weights.type != "UINT8" and zeros[0] != 0:
         # The int8 kernels never subtract a weight zero point: such a file means something else than it says.
-        raise ctx.unsupported(op, f"weights '{weights.name}' have zero point {zeros[0]}", "int8 weights must be symmetric")
+        raise ctx.unsupported(
+            op, f"weights '{weights.name}' have zero point {zeros[0]}", "int8 weights must be symmetric"
+        )
     scales, data, bias = make_scales_positive(ctx, op, scales, data, bias_of(ctx, op, channels), axis)
     legacy = ifm.type == "UINT8"
     products = [f32(scale_in * float(s)) if legacy else scale_in * float(s) for s in scales]
@@ -120,7 +124,7 @@ def conv_2d(ctx: Context, op: FileOperator) -> None:
         weight=weight, bias=bias, requant=requant,
         act=clamp(op.options["FusedActivationFunction"], scale_out, zero_out, ctx.at(op)),
         zero_in=zero_in, weight_zero=weight_zero, stride=stride, dilation=dilation,
-        padding=padding_of(scheme, shape[1:3], (kh, kw), stride, dilation), groups=shape[3] // depth,
+        padding=padding_of(scheme, (shape[1], shape[2]), (kh, kw), stride, dilation), groups=shape[3] // depth,
     )  # fmt: skip
     ctx.declare(op, ofm, conv_shape(result, shape))
     ctx.ops.append(result)
@@ -141,7 +145,7 @@ def depthwise_conv_2d(ctx: Context, op: FileOperator) -> None:
         weight=weight[0], bias=bias, requant=requant,
         act=clamp(op.options["FusedActivationFunction"], scale_out, zero_out, ctx.at(op)),
         zero_in=zero_in, weight_zero=weight_zero, stride=stride, dilation=dilation,
-        padding=padding_of(scheme, shape[1:3], (kh, kw), stride, dilation), multiplier=channels // shape[3],
+        padding=padding_of(scheme, (shape[1], shape[2]), (kh, kw), stride, dilation), multiplier=channels // shape[3],
     )  # fmt: skip
     ctx.declare(op, ofm, depthwise_shape(result, shape))
     ctx.ops.append(result)

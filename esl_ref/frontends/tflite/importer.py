@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from esl_ref.errors import EslError, UnsupportedError
@@ -16,7 +17,7 @@ from esl_ref.frontends.tflite.reader import read_bytes, read_file
 from esl_ref.frontends.tflite.schema import FileModel, FileOperator
 from esl_ref.ir import Graph
 
-__all__ = ["IMPORTERS", "import_model", "load_bytes", "load_file"]
+__all__ = ["IMPORTERS", "Verdict", "import_model", "load_bytes", "load_file", "verdicts"]
 
 IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "ADD": elementwise.add,
@@ -56,38 +57,46 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
 }
 
 
+def _unknown(model: FileModel, folded: frozenset[int]) -> list[FileOperator]:
+    return [op for op in model.operators if op.code not in IMPORTERS and op.index not in folded]
+
+
 def _refuse_unknown(model: FileModel, folded: frozenset[int]) -> None:
     """All unknown operators in one error, with how often each occurs."""
-    unknown = Counter(op.code for op in model.operators if op.code not in IMPORTERS and op.index not in folded)
+    unknown = Counter(op.code for op in _unknown(model, folded))
     if unknown:
         listed = ", ".join(f"{code} ({count}x)" for code, count in sorted(unknown.items()))
         raise UnsupportedError(f"unsupported operators: {listed}", where=model.path,
                                hint=f"supported: {', '.join(IMPORTERS)}")  # fmt: skip
 
 
-def _convert(ctx: Context, folded: frozenset[int]) -> None:
-    """Run every importer; what is unsupported is collected, so that one run names all of it."""
-    refused: list[UnsupportedError] = []
+def _convert(ctx: Context, folded: frozenset[int]) -> dict[int, UnsupportedError]:
+    """Run every importer. What is unsupported is collected, by operator, so that one run names all of it."""
+    refused: dict[int, UnsupportedError] = {}
     for op in ctx.model.operators:
-        if op.index in folded:
+        if op.index in folded or op.code not in IMPORTERS:
             continue
         try:
             IMPORTERS[op.code](ctx, op)
         except UnsupportedError as error:
-            refused.append(error)
+            refused[op.index] = error
         except EslError as error:
             if refused:  # What follows a refused operator may lack its shape: the refusal is the cause.
                 break
             if ctx.model.path not in str(error):
                 raise type(error)(error.what, where=ctx.at(op), hint=error.hint) from error
             raise
-    if len(refused) == 1:
-        raise refused[0]
-    if refused:
-        prefix = f"{ctx.model.path}: "
-        details = "; ".join(f"{e.where.removeprefix(prefix)}: {e.what}" for e in refused[:20])
-        more = f"; and {len(refused) - 20} more" if len(refused) > 20 else ""
-        raise UnsupportedError(f"{len(refused)} unsupported operators: {details}{more}", where=ctx.model.path)
+    return refused
+
+
+def _refuse(path: str, refused: dict[int, UnsupportedError]) -> None:
+    errors = list(refused.values())
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        details = "; ".join(f"{e.where.removeprefix(path + ': ')}: {e.what}" for e in errors[:20])
+        more = f"; and {len(errors) - 20} more" if len(errors) > 20 else ""
+        raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path)
 
 
 def _interface(ctx: Context, indices: tuple[int, ...]) -> tuple[str, ...]:
@@ -100,11 +109,11 @@ def import_model(model: FileModel) -> Graph:
     _refuse_unknown(model, gone)
     ctx = Context(model, folded)
     inputs = _interface(ctx, model.inputs)
-    for index in model.inputs:
-        if ctx.model.tensors[index].shape[:1] != (1,):
-            raise UnsupportedError(f"input '{ctx.model.tensors[index].name}' has shape {ctx.model.tensors[index].shape}",
-                                   where=model.path, hint="a leading batch dimension of 1 is needed")  # fmt: skip
-    _convert(ctx, gone)
+    for tensor in (model.tensors[index] for index in model.inputs):
+        if tensor.shape[:1] != (1,):
+            raise UnsupportedError(f"input '{tensor.name}' has shape {list(tensor.shape)}", where=model.path,
+                                   hint="a leading batch dimension of 1 is needed")  # fmt: skip
+    _refuse(model.path, _convert(ctx, gone))
     rebiased = [t.name for t in ctx.tensors.values() if t.file_offset and not t.is_const]
     if rebiased:
         ctx.notes.insert(0, f"{len(rebiased)} uint8 tensors re-biased by -128 to int8, exactly: the file's value is "
@@ -119,6 +128,31 @@ def import_model(model: FileModel) -> Graph:
         raise type(error)(error.what, where=f"{model.path}: {error.where}", hint=error.hint) from error
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What the front end says of one operator of a file."""
+
+    index: int
+    code: str
+    verdict: str
+
+
+def verdicts(path: str | Path) -> list[Verdict] | None:
+    """Every operator of a `.tflite` file with what keeps it from being imported; None if the file itself is refused."""
+    try:
+        model = read_file(path)
+        folded, gone = fold(model)
+        ctx = Context(model, folded)
+        _interface(ctx, model.inputs)
+        refused = _convert(ctx, gone)
+    except (EslError, OSError):
+        return None
+    said = {op.index: "not at all: no such operator here" for op in _unknown(model, gone)}
+    said |= {index: f"not at all: {e.what}{'; ' + e.hint if e.hint else ''}" for index, e in refused.items()}
+    said |= {index: "folded into a constant" for index in gone}
+    return [Verdict(op.index, op.code, said.get(op.index, "supported")) for op in model.operators]
+
+
 def load_file(path: str | Path) -> Graph:
     """The integer graph of a `.tflite` file."""
     return import_model(read_file(path))
@@ -127,5 +161,3 @@ def load_file(path: str | Path) -> Graph:
 def load_bytes(data: bytes, path: str = "<bytes>") -> Graph:
     """The integer graph of a `.tflite` file in memory."""
     return import_model(read_bytes(data, path))
-
-

@@ -84,7 +84,9 @@ def concatenation(ctx: Context, op: FileOperator) -> None:
                 raise ctx.unsupported(op, f"input {k} and the output have different quantisation",
                                       "LiteRT refuses it too, TFLM copies bytes of the wrong scale")  # fmt: skip
             rescaled = ctx.inner(source, f"rescaled_{op.index}_{k}")
-            ctx.ops.append(Table(rescaled, (source,), (rescaled,), tables.concat_rescale(quant, quant_out), "requantise"))
+            ctx.ops.append(
+                Table(rescaled, (source,), (rescaled,), tables.concat_rescale(quant, quant_out), "requantise")
+            )
             source = rescaled
         names.append(source)
     total = sum(s[axis] for s in shapes)

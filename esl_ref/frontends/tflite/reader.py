@@ -94,7 +94,9 @@ def _constant(reader: _Reader, model: Any, tensor: Any, shape: tuple[int, ...], 
     elements = int(np.prod(shape, dtype=np.int64))
     if kind == "INT4":
         if length != (elements + 1) // 2:
-            raise reader.bad(f"{where} INT4{list(shape)} needs {(elements + 1) // 2} bytes of data, its buffer has {length}")
+            raise reader.bad(
+                f"{where} INT4{list(shape)} needs {(elements + 1) // 2} bytes of data, its buffer has {length}"
+            )
         nibbles = np.stack([raw & 15, raw >> 4], axis=1).reshape(-1)[:elements].astype(np.int8)
         return ((nibbles ^ 8) - 8).astype(np.int8).reshape(shape)
     if kind not in _NUMPY:
@@ -225,7 +227,9 @@ def _guarded(path: str, action: Callable[[], FileModel]) -> FileModel:
     try:
         return action()
     except _DAMAGE as error:
-        raise ModelError(f"the flatbuffer is damaged ({type(error).__name__}: {str(error)[:120]})", where=path) from error
+        raise ModelError(
+            f"the flatbuffer is damaged ({type(error).__name__}: {str(error)[:120]})", where=path
+        ) from error
 
 
 def read_bytes(data: bytes, path: str = "<bytes>") -> FileModel:

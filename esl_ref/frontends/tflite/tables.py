@@ -94,7 +94,8 @@ def tanh(quant_in: Quantisation, where: str) -> Table:
 
 def _srdhm16(a: Table, b: int) -> Table:
     """Saturating rounding doubling high multiply of int16 values; like its int32 brother, ties go up."""
-    return np.minimum((a * b + (1 << 14)) >> 15, 32767)
+    high: Table = np.minimum((a * b + (1 << 14)) >> 15, 32767)
+    return high
 
 
 def _to_int16(multiplier: int) -> int:

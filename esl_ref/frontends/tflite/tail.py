@@ -33,7 +33,9 @@ def softmax(ctx: Context, op: FileOperator) -> None:
     scale_in, _ = ctx.quant(op, ifm)
     beta = float(op.options["Beta"])
     if ctx.quant(op, ofm) != (1 / 256, -128) or ifm.type != ofm.type:
-        raise ctx.unsupported(op, f"output quantisation {ctx.quant(op, ofm)}", "scale 1/256 with the smallest value as 0")
+        raise ctx.unsupported(
+            op, f"output quantisation {ctx.quant(op, ofm)}", "scale 1/256 with the smallest value as 0"
+        )
     if not (math.isfinite(beta) and beta * scale_in * (1 << 26) > 1.0):
         raise ctx.unsupported(op, f"beta {beta!r} with input scale {scale_in!r}", "beta * scale > 2**-26 is supported")
     multiplier, shift, diff_min = softmax_parameters(scale_in, beta, ctx.at(op))

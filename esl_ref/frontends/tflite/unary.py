@@ -70,7 +70,9 @@ def _need_int8(ctx: Context, op: FileOperator, scale: float, zero: int) -> Quant
     if ctx.file_tensor(op, 0).type != "INT8":
         raise ctx.unsupported(op, "uint8", "int8 is supported")
     if quant_out != (scale, zero):
-        raise ctx.unsupported(op, f"output quantisation {quant_out}", f"scale {scale} and zero point {zero} is supported")
+        raise ctx.unsupported(
+            op, f"output quantisation {quant_out}", f"scale {scale} and zero point {zero} is supported"
+        )
     return quant_in
 
 
