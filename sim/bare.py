@@ -20,7 +20,7 @@ from esl_ref.errors import CheckFailed, ToolError
 from sim.build import COMPILER_FLAGS, Build
 from sim.image import write_image
 from sim.runner import HARNESS, Accelerator, Run
-from sim.toolchain import Toolchain, find_toolchain
+from sim.toolchain import find_toolchain, verilator_include
 
 __all__ = ["BareResult", "bare_executable", "bare_run"]
 
@@ -86,12 +86,3 @@ def bare_run(accelerator: Accelerator, run: Run, folder: Path) -> BareResult:
         raise ToolError("the bare loop failed", hint=(done.stderr or done.stdout)[-2000:])
     record = json.loads(done.stdout.strip().splitlines()[-1])
     return BareResult(record["cycles"], record["simulated"], record["seconds"])
-
-
-def verilator_include(tools: Toolchain) -> Path:
-    """Folder of Verilator's run-time headers."""
-    if tools.root is not None:
-        return tools.root / "include"
-    command = [str(tools.verilator), "--getenv", "VERILATOR_ROOT"]
-    root = subprocess.run(command, capture_output=True, text=True, env=tools.environment()).stdout.strip()
-    return Path(root) / "include"

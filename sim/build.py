@@ -26,6 +26,7 @@ from pathlib import Path
 
 from esl_ref.errors import ToolError
 from sim.toolchain import Toolchain, find_toolchain
+from sim.waves import wave_args
 
 __all__ = ["COMPILER_FLAGS", "Build", "BuildSpec", "build_model", "build_root", "process_environment", "public_ports_vlt"]
 
@@ -142,7 +143,7 @@ def _build_in(folder: Path, spec: BuildSpec, tools: Toolchain) -> Build:
     sources = [*spec.sources, *_write_texts(folder, spec.texts)]
     args = [*_MODEL_ARGS, "-CFLAGS", COMPILER_FLAGS, *spec.args]
     if spec.waves:
-        args += ["--trace-fst", "--trace-structs"]
+        args += wave_args(folder, tools)
     if not spec.public_all:
         control = folder / "public.vlt"
         control.write_text(public_ports_vlt(spec.top, spec.ports))

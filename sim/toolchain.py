@@ -25,7 +25,7 @@ from pathlib import Path
 
 from esl_ref.errors import ToolError
 
-__all__ = ["MIN_VERILATOR", "Toolchain", "find_toolchain"]
+__all__ = ["MIN_VERILATOR", "Toolchain", "find_toolchain", "verilator_include"]
 
 MIN_VERILATOR = (5, 36)
 """cocotb 2 needs this version: older ones lack the VPI inertial writes its scheduler relies on."""
@@ -176,3 +176,11 @@ def _make_variables(compiler: str) -> str:
 
 def _escaped(assignment: str) -> str:
     return assignment.replace("\\", "\\\\").replace(" ", "\\ ")
+
+def verilator_include(tools: Toolchain) -> Path:
+    """Folder of Verilator's run-time headers."""
+    if tools.root is not None:
+        return tools.root / "include"
+    command = [str(tools.verilator), "--getenv", "VERILATOR_ROOT"]
+    root = subprocess.run(command, capture_output=True, text=True, env=tools.environment()).stdout.strip()
+    return Path(root) / "include"

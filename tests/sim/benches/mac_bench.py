@@ -57,3 +57,16 @@ async def list_visible(dut) -> None:
     """Write down the names that the simulator interface shows."""
     names = sorted(handle._name for handle in dut)
     Path(os.environ["BENCH_RESULT"]).write_text(json.dumps(names))
+
+
+@cocotb.test()
+async def fails_on_purpose(dut) -> None:
+    await start(dut)
+    raise AssertionError("this bench fails on purpose")
+
+
+@cocotb.test()
+async def hangs(dut) -> None:
+    """Never ends: the clock goes on and the awaited edge does not come."""
+    await start(dut)
+    await RisingEdge(dut.rst)
