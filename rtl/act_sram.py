@@ -7,7 +7,7 @@ byte rotation puts them in order. So packed NHWC rows need no alignment, whateve
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -112,7 +112,7 @@ class ActSram(wiring.Component):
         enables = Cat(self.write_count > i for i in range(self._write_bytes))
 
         data_1 = Signal(8 * lanes, reset_less=True)
-        padded = Cat(self.write_data, Signal(8 * (lanes - self._write_bytes), name="zeros"))
+        padded = Cat(self.write_data, Const(0, 8 * (lanes - self._write_bytes)))
         m.d.sync += data_1.eq(_rotate(padded, lanes, offset, range(split)))
         # Enables of the word pair: byte k of the data is byte offset + k of the pair.
         enables_1 = Signal(2 * lanes, reset_less=True)

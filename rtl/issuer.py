@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -165,6 +165,7 @@ class Issuer(wiring.Component):
         """Walkers by kind of command; their op and whether an advance goes on to the next group."""
         walks: list[Walk] = [KernelWalk(self.arch), WindowWalk(self.arch), OperandWalk(self.arch)]
         kind = Signal(range(len(walks)))
+        next_group = Signal()
         with m.If(self._start):
             with m.Switch(self._upcoming.opcode):
                 with m.Case(Opcode.DEPTHWISE_WINDOW):
@@ -181,8 +182,13 @@ class Issuer(wiring.Component):
                 walk.load.eq(self._start),
                 walk.advance.eq(self.issue & (kind == number)),
             ]
-        m.d.comb += self.op.eq(Array(Value.cast(walk.op) for walk in walks)[kind])
-        return Array(walk.next_group for walk in walks)[kind]
+        with m.Switch(kind):
+            for number, walk in enumerate(walks[1:], start=1):
+                with m.Case(number):
+                    m.d.comb += [self.op.eq(walk.op), next_group.eq(walk.next_group)]
+            with m.Default():
+                m.d.comb += [self.op.eq(walks[0].op), next_group.eq(walks[0].next_group)]
+        return next_group
 
     def _elaborate_headers(self, m: Module, next_group: Value) -> Value:
         """Record words still to be read for the group that issues; returns whether any are."""

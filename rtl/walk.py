@@ -90,8 +90,9 @@ class Loops:
             counter = counters[level]
             with m.If(walk.load):
                 m.d.sync += counter.eq(decremented(counts[level](walk.upcoming)))
-            with m.Elif(self.any_step(self.levels[:place])):
-                m.d.sync += counter.eq(reloads[level])
+            if place > 0:
+                with m.Elif(self.any_step(self.levels[:place])):
+                    m.d.sync += counter.eq(reloads[level])
             with m.Elif(self.step[level]):
                 m.d.sync += counter.eq(counter - 1)
 
