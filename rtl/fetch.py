@@ -10,7 +10,6 @@ from amaranth.lib.wiring import In, Out
 from esl_ref.arch import Arch
 from esl_ref.program.fields import (
     COMMAND_BYTES,
-    COMMAND_WORDS,
     COMPUTE_OPCODES,
     FORMAT_VERSION,
     LAYOUTS,
@@ -32,9 +31,9 @@ _HEADER = {f.name: f for f in LAYOUTS[Opcode.HEADER]}
 
 
 class Fetch(wiring.Component):
-    """A command is asked for only when every queue has room for all commands on their way, so its words never wait
-    for anything but the 64-bit queue port: one beat per cycle on a 64-bit bus, one every other cycle on 128 bits.
-    Up to `queue_depth` commands behind END may be read; they and their bus errors are ignored.
+    """A command is asked for only when every queue has room for all commands on their way, so its beats never wait
+    and a command costs the bus its own beats, no more. A queue word is a beat. Up to `queue_depth` commands behind END
+    may be read; they and their bus errors are ignored.
 
     Members
     -------
@@ -45,7 +44,7 @@ class Fetch(wiring.Component):
         Commands in each queue's RAM.
     write : Out(1).array(3)
         Push `word` to a queue.
-    word, index : Out(64), Out(32)
+    word, index : Out(8 * axi_bytes), Out(32)
         Word, and index in the stream of its command.
     ended : Out(1)
         END has been seen: nothing more comes.
@@ -54,13 +53,14 @@ class Fetch(wiring.Component):
 
     def __init__(self, arch: Arch):
         self._arch = arch
+        self._beats = COMMAND_BYTES // arch.axi_bytes
         super().__init__({
             "enable": In(1),
             "prog_addr": In(32),
             "client": Out(read_client(arch.axi_bytes)),
             "used": In(range(arch.queue_depth + 1)).array(len(QUEUES)),
             "write": Out(1).array(len(QUEUES)),
-            "word": Out(64),
+            "word": Out(8 * arch.axi_bytes),
             "index": Out(32),
             "ended": Out(1),
             "fault": Out(FaultSignature),
@@ -70,9 +70,9 @@ class Fetch(wiring.Component):
         m = Module()
         finished = Signal()
         self._request(m, finished)
-        valid, error = Signal(), Signal()
-        self._words(m, valid, error)
-        self._deal(m, valid, error, finished)
+        beat = self.client.data
+        m.d.comb += [self.word.eq(beat.payload.data), beat.ready.eq(1)]
+        self._deal(m, beat.valid, beat.payload.error, finished)
         return m
 
     def _request(self, m: Module, finished: Signal) -> None:
@@ -84,28 +84,16 @@ class Fetch(wiring.Component):
         m.d.comb += [
             request.valid.eq(self.enable & ~self.ended & room[0] & room[1] & room[2]),
             request.payload.addr.eq(self.prog_addr + offset),
-            request.payload.beats.eq(COMMAND_BYTES // self._arch.axi_bytes),
+            request.payload.beats.eq(self._beats),
             asked.eq(request.valid & request.ready),
         ]
         m.d.sync += in_flight.eq(in_flight + asked - finished)
         with m.If(asked):
             m.d.sync += offset.eq(offset + COMMAND_BYTES)
 
-    def _words(self, m: Module, valid: Signal, error: Signal) -> None:
-        """Bus beats to 64-bit words."""
-        beat = self.client.data
-        m.d.comb += [valid.eq(beat.valid), error.eq(beat.payload.error)]
-        if self._arch.axi_bytes == 8:
-            m.d.comb += [self.word.eq(beat.payload.data), beat.ready.eq(1)]
-            return
-        upper = Signal()
-        m.d.comb += [self.word.eq(beat.payload.data.word_select(upper, 64)), beat.ready.eq(upper)]
-        with m.If(beat.valid):
-            m.d.sync += upper.eq(~upper)
-
-    def _deal(self, m: Module, valid: Signal, error: Signal, finished: Signal) -> None:
-        """Route by the opcode in word 0; the choice is kept for the words that follow."""
-        number = Signal(range(COMMAND_WORDS))
+    def _deal(self, m: Module, valid: Value, error: Value, finished: Signal) -> None:
+        """Route by the opcode in beat 0; the choice is kept for the beats that follow."""
+        number = Signal(range(self._beats))
         kept = Signal(len(QUEUES))
         queue = Signal(len(QUEUES))
         opcode = self.word[:8]
@@ -113,7 +101,7 @@ class Fetch(wiring.Component):
         m.d.comb += [
             queue.eq(kept),
             live.eq(valid & ~self.ended),
-            finished.eq(valid & (number == COMMAND_WORDS - 1)),
+            finished.eq(valid & (number == self._beats - 1)),
         ]
         with m.If(live & (number == 0)):
             for i, opcodes in enumerate(_OPCODES):
@@ -127,14 +115,15 @@ class Fetch(wiring.Component):
             m.d.comb += [write.eq(queue[i] & ~error) for i, write in enumerate(self.write)]
             self._check(m, number, queue, error)
 
-    def _check(self, m: Module, number: Signal, queue: Signal, error: Signal) -> None:
+    def _check(self, m: Module, number: Signal, queue: Signal, error: Value) -> None:
         def refuse(code: ErrorCode) -> None:
             raise_fault(m, self.fault, code, self.index)
 
         def differs(name: str, expected: int) -> Value:
-            """This word holds header field `name`, and it is not what it should be."""
+            """This beat holds header field `name`, and it is not what it should be."""
             f = _HEADER[name]
-            return (self.index == 0) & (number == f.word) & (self.word[f.lsb : f.lsb + f.width] != expected)
+            beat, lsb = divmod(f.offset, 8 * self._arch.axi_bytes)
+            return (self.index == 0) & (number == beat) & (self.word[lsb : lsb + f.width] != expected)
 
         opcode = self.word[:8]
         with m.If(error):

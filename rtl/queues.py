@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Command queue: a RAM of 64-bit words, and the next command assembled ahead in a register."""
+"""Command queue: a RAM as wide as the bus, and the next command assembled ahead in a register."""
 
 from __future__ import annotations
 
@@ -8,22 +8,20 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
-from esl_ref.program.fields import COMMAND_WORDS
+from esl_ref.program.fields import COMMAND_BYTES
 from rtl.layouts import command_payload
 from rtl.register_fifo import RegisterFifo
 
 __all__ = ["CommandQueue"]
 
-WORD_BITS = 64
-
 
 class CommandQueue(wiring.Component):
     """Holds `queue_depth` commands in RAM and one more in the register. A word leaves the RAM as soon as it is there,
-    so an empty queue passes a command on two cycles after its last word.
+    so an empty queue passes a command on two cycles after its last word. A word is a bus beat.
 
     Members
     -------
-    write, word : In(1), In(64)
+    write, word : In(1), In(8 * axi_bytes)
         Push the next word of a command; there must be room.
     index : In(32)
         Index in the stream of the command being written; read with its last word.
@@ -36,9 +34,11 @@ class CommandQueue(wiring.Component):
 
     def __init__(self, arch: Arch):
         self._depth = arch.queue_depth
+        self._bits = 8 * arch.axi_bytes
+        self._command_words = COMMAND_BYTES // arch.axi_bytes
         super().__init__({
             "write": In(1),
-            "word": In(WORD_BITS),
+            "word": In(self._bits),
             "index": In(32),
             "used": Out(range(arch.queue_depth + 1)),
             "empty": Out(1),
@@ -47,8 +47,8 @@ class CommandQueue(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        words = self._depth * COMMAND_WORDS
-        m.submodules.ram = ram = memory.Memory(shape=WORD_BITS, depth=words, init=[])
+        words = self._depth * self._command_words
+        m.submodules.ram = ram = memory.Memory(shape=self._bits, depth=words, init=[])
         write_port, read_port = ram.write_port(), ram.read_port(domain="sync")
         level = Signal(range(words + 1))
         reading = Signal()
@@ -66,45 +66,46 @@ class CommandQueue(wiring.Component):
     def _count(self, m: Module, words: int, write_port, read_port, reading: Signal) -> tuple[Signal, Signal]:
         """Addresses, and the word number within the command at either end."""
         pulses = []
-        ends = (("write", write_port, self.write, 0), ("read", read_port, reading, COMMAND_WORDS - 1))
+        ends = (("write", write_port, self.write, 0), ("read", read_port, reading, self._command_words - 1))
         for name, port, step, edge in ends:
             addr = Signal(range(words), name=f"{name}_addr")
-            number = Signal(range(COMMAND_WORDS), name=f"{name}_number")
+            number = Signal(range(self._command_words), name=f"{name}_number")
             pulse = Signal(name=f"{name}_edge")
             with m.If(step):
                 m.d.sync += addr.eq(Mux(addr == words - 1, 0, addr + 1))
-                m.d.sync += number.eq(Mux(number == COMMAND_WORDS - 1, 0, number + 1))
+                m.d.sync += number.eq(Mux(number == self._command_words - 1, 0, number + 1))
             m.d.comb += [port.addr.eq(addr), pulse.eq(step & (number == edge))]
             pulses.append(pulse)
         return pulses[0], pulses[1]
 
     def _assemble(self, m: Module, level: Signal, reading: Signal, word: Signal) -> None:
-        """Shift words in from the top; after COMMAND_WORDS of them the first is at the bottom."""
+        """Shift words in from the top; after a whole command the first is at the bottom."""
         arriving = Signal()
-        asked = Signal(range(COMMAND_WORDS + 1))
-        got = Signal(range(COMMAND_WORDS + 1))
-        register = Signal(COMMAND_WORDS * WORD_BITS, reset_less=True)
+        words, bits = self._command_words, self._bits
+        asked = Signal(range(words + 1))
+        got = Signal(range(words + 1))
+        register = Signal(words * bits, reset_less=True)
         taken = Signal()
         m.d.comb += [
-            reading.eq((level != 0) & (asked != COMMAND_WORDS)),
-            self.command.valid.eq(got == COMMAND_WORDS),
+            reading.eq((level != 0) & (asked != words)),
+            self.command.valid.eq(got == words),
             self.command.payload.word.eq(register),
             taken.eq(self.command.valid & self.command.ready),
         ]
         m.d.sync += [arriving.eq(reading), asked.eq(asked + reading), got.eq(got + arriving)]
         with m.If(arriving):
-            m.d.sync += register.eq(Cat(register[WORD_BITS:], word))
+            m.d.sync += register.eq(Cat(register[bits:], word))
         with m.If(taken):
             m.d.sync += [asked.eq(0), got.eq(0)]
 
     def _number(self, m: Module) -> None:
         """Carry the index beside the RAM, in registers: the words have no bits to spare for it."""
         m.submodules.indexes = indexes = RegisterFifo(32, self._depth + 1)
-        count = Signal(range(COMMAND_WORDS))
+        count = Signal(range(self._command_words))
         with m.If(self.write):
-            m.d.sync += count.eq(Mux(count == COMMAND_WORDS - 1, 0, count + 1))
+            m.d.sync += count.eq(Mux(count == self._command_words - 1, 0, count + 1))
         m.d.comb += [
-            indexes.push.valid.eq(self.write & (count == COMMAND_WORDS - 1)),
+            indexes.push.valid.eq(self.write & (count == self._command_words - 1)),
             indexes.push.payload.eq(self.index),
             indexes.pop.ready.eq(self.command.valid & self.command.ready),
             self.command.payload.index.eq(indexes.pop.payload),

@@ -70,7 +70,7 @@ class StoreBeats(wiring.Component):
         """Several beats of a vector, the last of which lets it go."""
         axi_bytes = self._arch.axi_bytes
         count = self._arch.lanes // axi_bytes
-        part = Signal(range(count))
+        part = Signal(range(max(count, 2)))
         done = (part == count - 1) | row_end
         m.d.comb += [
             self.beats.valid.eq(active & self.vectors.valid),

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Amaranth design to Verilog text, the same bytes every time.
+
+`python -m rtl.verilog` reads an architecture as JSON and writes Verilog: `rtl.generate` runs it as a process of its
+own, because the order of Python's sets, and with it of generated names, depends on a hash seed fixed at start.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+from amaranth.back import verilog
+
+from esl_ref.arch import Arch
+from esl_ref.errors import ToolError
+from esl_ref.numerics import Profile
+from rtl.top import TOP, Accelerator
+
+__all__ = ["convert", "convert_reproducibly"]
+
+_MEMORY = re.compile(r"^  reg \[\d+:0\] (\S+) \[\d+:0\];$")
+_INITIAL = "  initial begin"
+_END = "  end"
+
+
+def convert(arch: Arch) -> str:
+    """Verilog of the accelerator, converted in this process."""
+    text = verilog.convert(Accelerator(arch), name=TOP, emit_src=False, strip_internal_attrs=True)
+    banner = (
+        "// SPDX-License-Identifier: Apache-2.0\n"
+        f"// {TOP}, architecture {arch.name}, hash {arch.hash():016x}. Generated: do not edit.\n"
+    )
+    return banner + _without_memory_contents(text)
+
+
+def _without_memory_contents(text: str) -> str:
+    """Drop the zeros that Amaranth gives every memory: RAM macros have none, and nothing may rely on them."""
+    lines, kept = text.splitlines(), []
+    memory, dropping = "", False
+    for number, line in enumerate(lines):
+        if match := _MEMORY.match(line):
+            memory = match[1]
+        if line == _INITIAL and memory and lines[number + 1].startswith(f"    {memory}["):
+            dropping = True
+        if not dropping:
+            kept.append(line)
+        if line == _END:
+            dropping = False
+    return "\n".join(kept) + "\n"
+
+
+def convert_reproducibly(arch: Arch) -> str:
+    """The same in a fresh process with a fixed hash seed. ToolError if that process fails."""
+    command = [sys.executable, "-m", "rtl.verilog"]
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    done = subprocess.run(
+        command, input=json.dumps(arch.to_dict()), capture_output=True, text=True, env=environment, check=False
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise ToolError(f"conversion to Verilog failed ({last[0]})", where=f"architecture '{arch.name}'")
+    return done.stdout
+
+
+def main() -> None:
+    fields = json.load(sys.stdin)
+    sys.stdout.write(convert(Arch(**{**fields, "profile": Profile(fields["profile"])})))
+
+
+if __name__ == "__main__":
+    main()
