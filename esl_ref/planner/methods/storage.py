@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tensors of a shape graph share bytes, and what layer-by-layer execution keeps alive.
+
+A concatenation costs nothing: its inputs are written where they belong in its output. A reshape is its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from esl_ref.planner import layout
+from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
+
+__all__ = ["layerwise", "readers", "roots"]
+
+
+def roots(graph: ShapeGraph) -> dict[str, str]:
+    """Node name -> name of the node whose tensor holds its bytes (itself, a concatenation, or a reshape's input)."""
+    parent: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while name in parent:
+            name = parent[name]
+        return name
+
+    for node in graph.nodes:
+        if node.kind in ALIASES:
+            parent[node.name] = find(node.inputs[0])
+        elif node.kind is Kind.CONCAT:
+            for name in dict.fromkeys(node.inputs):
+                # A network input comes as it is; what already lies in one concatenation must be copied into another.
+                if name not in parent and graph[name].kind is not Kind.INPUT and node.inputs.count(name) == 1:
+                    parent[name] = node.name
+    return {node.name: find(node.name) for node in graph.nodes}
+
+
+def readers(graph: ShapeGraph, root: Mapping[str, str]) -> dict[str, list[tuple[Node, str]]]:
+    """Storage -> (node, input name) pairs that really read it; concatenations and reshapes in place do not."""
+    found: dict[str, list[tuple[Node, str]]] = {name: [] for name in dict.fromkeys(root.values())}
+    for node in graph.nodes:
+        for name in dict.fromkeys(node.inputs):
+            if root[name] != root[node.name]:
+                found[root[name]].append((node, name))
+    return found
+
+
+def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None) -> layout.Problem:
+    """Buffers of layer-by-layer execution in `order`; one time step per node, freed after the last use."""
+    nodes = tuple(order or graph.nodes)
+    step = {node.name: k for k, node in enumerate(nodes)}
+    root = roots(graph)
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for node in nodes:
+        holder = root[node.name]
+        first[holder] = min(first.get(holder, len(nodes)), step[node.name])
+        for name in (node.name, *node.inputs):
+            last[root[name]] = max(last.get(root[name], 0), step[node.name])
+    for name in graph.outputs:
+        last[root[name]] = len(nodes) - 1
+    return layout.Problem(tuple(layout.Buffer(n, first[n], last[n] + 1, graph[n].nbytes) for n in first))
