@@ -10,6 +10,8 @@ import pytest
 
 from esl_ref.arch import PRESETS, load
 from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.program.commands import Command
+from esl_ref.program.fields import Opcode
 from rtl import issuer, pipeline
 from rtl.op import Cause
 from rtl.timing import header_gap
@@ -56,3 +58,34 @@ def test_commands_follow_each_other_without_a_gap() -> None:
         expected.append(issued.last + timing.completion)
         first, taken = issued.last + 1, issued.first - 1
     assert [cycle for cycle, *_ in outcome.completed] == expected
+
+
+def test_records_of_long_groups_cost_only_their_own_cycles() -> None:
+    """A fully connected layer: the record words of a group are read while the previous group's sums leave the array."""
+    fields = {"groups": 4, "last_lanes": 8, "oy_count": 1, "ox_count": 1, "ky_count": 1, "kx_count": 1, "chunks": 8}
+    outcome = EngineBench(TINY).run(Job([Command(Opcode.CONV, fields)], dump=False))[0]
+    slots = [cycle for cycle, _ in outcome.issued][EngineTiming.of(TINY).setup - 1 :]
+    assert len(slots) == 4 * (8 + TINY.header_words)
+
+
+DEPTHWISE_48 = Command(Opcode.DEPTHWISE_WINDOW, {
+    "groups": 1, "last_lanes": 16, "passes": 49, "cols": 49, "fire_row": 1, "fire_col": 1, "oy_rows": 1,
+    "col_stride": 1, "chunks": 1, "ox_count": 48, "oy_count": 48, "column": 1,
+})  # fmt: skip
+
+
+def test_depthwise_visits_one_column_per_cycle() -> None:
+    """3 x 3, stride 1, 16 channels, 48 x 48 on `base`: more than half of the array's peak (at most 9 of 16 taps)."""
+    base = load("base")
+    issued = IssueClock(base).run(DEPTHWISE_48, 0)
+    cycles = issued.last + 1 + EngineTiming.of(base).completion
+    assert cycles <= 49 * 49 + 30
+    assert 48 * 48 * 9 * 16 / (cycles * base.macs_per_cycle) > 0.5
+
+
+@pytest.mark.slow
+def test_depthwise_takes_these_cycles_in_the_rtl() -> None:
+    base = load("base").with_depths(act_bytes=4096)
+    timing = EngineTiming.of(base)
+    outcome = EngineBench(base).run(Job([DEPTHWISE_48], dump=False))[0]
+    assert outcome.completed[0][0] == IssueClock(base).run(DEPTHWISE_48, timing.setup).last + timing.completion
