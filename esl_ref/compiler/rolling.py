@@ -35,9 +35,8 @@ def _grids(schedule: Schedule) -> dict[str, RowGrid | None]:
     return {name: grid_of(vs, vs[0].storage.wrap) for name, vs in views.items()}
 
 
-def capacities(schedule: Schedule) -> dict[str, int]:
+def capacities(schedule: Schedule, grids: Mapping[str, RowGrid | None]) -> dict[str, int]:
     """Storage -> rows it must hold: at each write, from the lowest row still to be read up to the highest written."""
-    grids = _grids(schedule)
     lowest: dict[str, int] = {}
     needed: dict[str, int] = {}
     for step in reversed(schedule.steps):
@@ -58,7 +57,8 @@ def capacities(schedule: Schedule) -> dict[str, int]:
 
 def roll(schedule: Schedule) -> Schedule:
     """The same schedule over storages that are as small as it allows."""
-    grids, rows = _grids(schedule), capacities(schedule)
+    grids = _grids(schedule)
+    rows = capacities(schedule, grids)
     storages: dict[str, Storage] = {}
     for name, grid in grids.items():
         if grid and name in rows and rows[name] < grid.rows:

@@ -16,7 +16,10 @@ from esl_ref.compiler.rows import RowGrid, grid_of
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 
-__all__ = ["WHOLE", "Compute", "Group", "Load", "Schedule", "Step", "Store", "build", "layerwise_groups", "lifetimes", "touched"]
+__all__ = [
+    "Compute", "Group", "GroupBuilder", "Load", "Schedule", "Step", "Store", "WHOLE", "build", "layerwise_groups",
+    "lifetimes", "sources_and_grids", "touched",
+]  # fmt: skip
 
 WHOLE = 1 << 20
 """Strip height of a task that is not cut."""
@@ -80,7 +83,7 @@ class Schedule:
 
 
 @dataclass
-class _Builder:
+class GroupBuilder:
     """Produces rows on demand. `done[i]`: output rows of task i computed; `loaded[t]`: rows of input t on chip."""
 
     lowered: Lowered
@@ -90,6 +93,18 @@ class _Builder:
     sources: dict[str, tuple[str, View]]
     grids: dict[str, RowGrid | None]
     steps: list[Step] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Drive the group from its ends: tasks that no other of the group reads, side by side."""
+        tasks, members = self.lowered.tasks, range(self.group.first, self.group.last)
+        read = {v.storage.name for i in members for v in (tasks[i].ifm, tasks[i].ifm2) if v is not None}
+        ends = [i for i in members if tasks[i].ofm.storage.name not in read or i == members[-1]]
+        strips = max(-(-tasks[i].ofm.height // self.group.strip) for i in ends)
+        for part in range(1, strips + 1):
+            for i in ends:
+                self.advance(i, -(-tasks[i].ofm.height * part // strips))
+        for i in members:  # nothing is left over, whatever the readers wanted
+            self.advance(i, tasks[i].ofm.height)
 
     def advance(self, index: int, rows: int) -> None:
         """Compute task `index` up to output row `rows`, in strips, each after what it reads."""
@@ -116,7 +131,7 @@ class _Builder:
         limit = grid.span(view, low, high)[1] if grid else WHOLE
         if name in self.sources:
             self._load(name, limit, grid)
-        for writer in range(index):
+        for writer in reversed(range(index)):  # a sum written over its operand pulls that operand by itself
             ofm = self.lowered.tasks[writer].ofm
             if ofm.storage.name == name and self.done[writer] < ofm.height:
                 self.advance(writer, grid.view_rows(ofm, limit) if grid else ofm.height)
@@ -150,6 +165,12 @@ def _grids(lowered: Lowered, sources: dict[str, tuple[str, View]]) -> dict[str, 
     return {name: grid_of(vs, vs[0].storage.wrap) for name, vs in views.items()}
 
 
+def sources_and_grids(lowered: Lowered) -> tuple[dict[str, tuple[str, View]], dict[str, RowGrid | None]]:
+    """Storages that are loaded, and the row structure of every storage."""
+    sources = _sources(lowered)
+    return sources, _grids(lowered, sources)
+
+
 def layerwise_groups(lowered: Lowered, strips: int = 8) -> tuple[Group, ...]:
     """One group per task; the first runs in strips, so that it starts while the network input arrives."""
     groups = [Group(i, i + 1) for i in range(len(lowered.tasks))]
@@ -161,33 +182,20 @@ def layerwise_groups(lowered: Lowered, strips: int = 8) -> tuple[Group, ...]:
 
 def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> Schedule:
     """Steps of all groups, with the stores of outputs (and of every tensor, to `trace`) once they are complete."""
-    sources = _sources(lowered)
+    sources, grids = sources_and_grids(lowered)
     done = dict.fromkeys(range(len(lowered.tasks)), 0)
     loaded: dict[str, int] = {}
     steps: list[Step] = []
     last_task = {task.tensor: i for i, task in enumerate(lowered.tasks)}
     for group in groups:
-        builder = _Builder(lowered, group, done, loaded, sources, _grids(lowered, sources))
-        _run_group(builder, range(group.first, group.last))
+        builder = GroupBuilder(lowered, group, done, loaded, sources, grids)
+        builder.run()
         steps.extend(builder.steps)
         for index in range(group.first, group.last):
             if last_task[lowered.tasks[index].tensor] == index:
                 steps.extend(_stores(lowered, lowered.tasks[index], trace, _rolls(lowered, index, group)))
     steps.extend(_untouched(lowered, last_task, loaded, sources))
     return Schedule(tuple(steps), tuple(groups))
-
-
-def _run_group(builder: _Builder, members: range) -> None:
-    """Drive the group from its ends: tasks that no other of the group reads, side by side."""
-    tasks = builder.lowered.tasks
-    read = {v.storage.name for i in members for v in (tasks[i].ifm, tasks[i].ifm2) if v is not None}
-    ends = [i for i in members if tasks[i].ofm.storage.name not in read or i == members[-1]]
-    strips = max(-(-tasks[i].ofm.height // builder.group.strip) for i in ends)
-    for part in range(1, strips + 1):
-        for i in ends:
-            builder.advance(i, -(-tasks[i].ofm.height * part // strips))
-    for i in members:  # nothing is left over, whatever the readers wanted
-        builder.advance(i, tasks[i].ofm.height)
 
 
 def _rolls(lowered: Lowered, index: int, group: Group) -> bool:
