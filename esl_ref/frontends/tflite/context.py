@@ -36,8 +36,10 @@ class Context:
         taken: set[str] = set()
         for tensor in model.tensors:
             name = tensor.name or f"tensor_{tensor.index}"
-            self._names[tensor.index] = name if name not in taken else f"{name}#{tensor.index}"
-            taken.add(self._names[tensor.index])
+            while name in taken:
+                name += f"#{tensor.index}"
+            self._names[tensor.index] = name
+            taken.add(name)
 
     def at(self, op: FileOperator) -> str:
         """The place of an error: file and operator."""

@@ -27,6 +27,7 @@ MAX_FILE_BYTES = 1 << 30
 MAX_TENSOR_ELEMENTS = 1 << 28
 _MAX_RANK = 8
 _MAX_ITEMS = 1 << 16
+_MAX_NAME = 1 << 12
 _METER_CAP = 1 << 24
 _DAMAGE = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError)
 
@@ -76,7 +77,7 @@ class _Reader:
         if value is None:
             return ""
         self.spend(len(value))
-        return value[:256].decode("utf-8", "replace")
+        return value[:_MAX_NAME].decode("utf-8", "replace")
 
 
 def _constant(reader: _Reader, model: Any, tensor: Any, shape: tuple[int, ...], kind: str, where: str) -> Any:

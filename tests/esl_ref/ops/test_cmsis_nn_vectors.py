@@ -59,8 +59,13 @@ def test_fast_form_reproduces_the_vector(path: Path) -> None:
     np.testing.assert_array_equal(result, vector.expected)
 
 
-@pytest.mark.parametrize("name", ["conv/basic", "conv/grouped_conv", "depthwise/depthwise_2", "fc/fc_per_ch",
-                                  "pool/avgpooling_2", "pool/maxpooling", "elementwise/add", "softmax/softmax"])  # fmt: skip
+NAIVE = (
+    "conv/basic", "conv/grouped_conv", "depthwise/depthwise_2", "fc/fc_per_ch", "pool/avgpooling_2", "pool/maxpooling",
+    "elementwise/add", "softmax/softmax",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAIVE)
 def test_naive_form_reproduces_the_vector(name: str, data_dir: Path) -> None:
     vector = load_vector(data_dir / "vectors" / "cmsis_nn" / f"{name}.npz")
     result = lookup(vector.op).naive(vector.op, vector.inputs, vector.out)
@@ -96,7 +101,8 @@ class _Network:
         name = f"t{index}"
         self.tensors[name] = T(name, (1, *out, channels), np.dtype(np.int8))
         common = {
-            "name": name, "inputs": (f"t{index - 1}",), "outputs": (name,), "bias": self.data[f"{array}_bias"], "act": act,
+            "name": name, "inputs": (f"t{index - 1}",), "outputs": (name,),
+            "bias": self.data[f"{array}_bias"], "act": act,
             "requant": Requant(self.data[f"{array}_output_mult"], self.data[f"{array}_output_shift"]),
             "zero_in": -self.number(f"{prefix}_INPUT_OFFSET"), "stride": stride, "padding": Padding(*pads),
         }  # fmt: skip
