@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from esl_ref.arch import Arch, load
+from esl_ref.errors import ArchError
 from esl_ref.machine.post import header_words_of
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import ErrorCode, Opcode
+from rtl.engine import Engine
 from rtl.op import Cause
 from tests.helpers.naive_machine import NaiveMachine
 from tests.helpers.random_commands import KINDS, CommandCase, make_case
@@ -158,3 +160,8 @@ def test_zero_counts_end() -> None:
     for opcode in (Opcode.CONV, Opcode.DEPTHWISE_WINDOW, Opcode.DEPTHWISE_TAPS, Opcode.POOL, Opcode.ELTWISE):
         outcome = EngineBench(TINY).run(Job([Command(opcode, {})], dump=False))[0]
         assert outcome.computes_done == 1
+
+
+def test_bus_wider_than_a_vector_is_refused() -> None:
+    with pytest.raises(ArchError, match="16 bytes does not fit a SRAM word of 8 lanes"):
+        Engine(load("tiny").with_depths(axi_bytes=16))
