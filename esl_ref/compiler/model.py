@@ -15,6 +15,7 @@ from esl_ref.compiler import fold
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.geometry import window_extent
 from esl_ref.compiler.lower import Lowered, lower
+from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build, layerwise_groups, lifetimes
 from esl_ref.compiler.segments import Segment, split
@@ -101,7 +102,7 @@ def compile_model(
     segments = split(folded)
     lowered = {id(s): lower(folded, s, arch) for s in segments if not s.host}
     choose = groups or layerwise_groups
-    schedules = {key: roll(build(low, choose(low), trace=trace)) for key, low in lowered.items()}
+    schedules = {key: overlapped(roll(build(low, choose(low), trace=trace)), arch) for key, low in lowered.items()}
     plans = {key: plan_storage(_intervals(schedules[key])) for key, low in lowered.items()}
     if not lowered:
         raise PlanError("no operator runs on the accelerator", where=f"model '{graph.name}'")

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from esl_ref.compiler.rows import RowGrid, grid_of
 from esl_ref.compiler.schedule import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import Storage, View
 
-__all__ = ["roll"]
+__all__ = ["accesses", "capacities", "grids_of", "roll", "rolled"]
 
 
-def _views(step: Step) -> list[tuple[View, int, int, bool]]:
+def accesses(step: Step) -> list[tuple[View, int, int, bool]]:
     """(view, first row, last row, writes) of what a step touches."""
     if isinstance(step, Load):
         return [(step.view, step.first, step.last, True)]
@@ -27,10 +27,10 @@ def _views(step: Step) -> list[tuple[View, int, int, bool]]:
     return [*used, (task.ofm, step.first, step.last, True)]
 
 
-def _grids(schedule: Schedule) -> dict[str, RowGrid | None]:
+def grids_of(schedule: Schedule) -> dict[str, RowGrid | None]:
     views: dict[str, list[View]] = {}
     for step in schedule.steps:
-        for view, _, _, _ in _views(step):
+        for view, _, _, _ in accesses(step):
             views.setdefault(view.storage.name, []).append(view)
     return {name: grid_of(vs, vs[0].storage.wrap) for name, vs in views.items()}
 
@@ -41,7 +41,7 @@ def capacities(schedule: Schedule, grids: Mapping[str, RowGrid | None]) -> dict[
     needed: dict[str, int] = {}
     for step in reversed(schedule.steps):
         spans: dict[str, tuple[int, int, bool]] = {}
-        for view, first, last, writes in _views(step):
+        for view, first, last, writes in accesses(step):
             grid = grids[view.storage.name]
             if grid and first < last:
                 low, high = grid.span(view, first, last)
@@ -57,22 +57,26 @@ def capacities(schedule: Schedule, grids: Mapping[str, RowGrid | None]) -> dict[
 
 def roll(schedule: Schedule) -> Schedule:
     """The same schedule over storages that are as small as it allows."""
-    grids = _grids(schedule)
-    rows = capacities(schedule, grids)
+    grids = grids_of(schedule)
+    return dataclasses.replace(schedule, steps=tuple(rolled(schedule.steps, capacities(schedule, grids), grids)))
+
+
+def rolled(steps: Sequence[Step], rows: Mapping[str, int], grids: Mapping[str, RowGrid | None]) -> list[Step]:
+    """The steps with storages of `rows` rows where that is less than their map."""
     storages: dict[str, Storage] = {}
     for name, grid in grids.items():
         if grid and name in rows and rows[name] < grid.rows:
             storages[name] = Storage(name, rows[name] * grid.pitch)
     tasks: dict[int, Task] = {}
-    steps: list[Step] = []
-    for step in schedule.steps:
+    moved: list[Step] = []
+    for step in steps:
         if isinstance(step, Compute):
             if step.index not in tasks:
                 tasks[step.index] = _rewritten(step.task, storages)
-            steps.append(dataclasses.replace(step, task=tasks[step.index]))
+            moved.append(Compute(tasks[step.index], step.first, step.last, step.index))
         else:
-            steps.append(dataclasses.replace(step, view=_moved(step.view, storages)))
-    return Schedule(tuple(steps), schedule.groups)
+            moved.append(dataclasses.replace(step, view=_moved(step.view, storages)))
+    return moved
 
 
 def _moved(view: View, storages: Mapping[str, Storage]) -> View:

@@ -72,14 +72,11 @@ class Group:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps in program order, and the groups they came from."""
+    """Steps in program order, and the groups they came from; `ends[n]` is the number of steps up to group n's last."""
 
     steps: tuple[Step, ...]
     groups: tuple[Group, ...]
-
-    def group_of(self, task: int) -> int:
-        """Number of the group that runs a task."""
-        return next(n for n, g in enumerate(self.groups) if g.first <= task < g.last)
+    ends: tuple[int, ...] = ()
 
 
 @dataclass
@@ -186,6 +183,7 @@ def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> 
     done = dict.fromkeys(range(len(lowered.tasks)), 0)
     loaded: dict[str, int] = {}
     steps: list[Step] = []
+    ends: list[int] = []
     last_task = {task.tensor: i for i, task in enumerate(lowered.tasks)}
     for group in groups:
         builder = GroupBuilder(lowered, group, done, loaded, sources, grids)
@@ -194,8 +192,9 @@ def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> 
         for index in range(group.first, group.last):
             if last_task[lowered.tasks[index].tensor] == index:
                 steps.extend(_stores(lowered, lowered.tasks[index], trace, _rolls(lowered, index, group)))
+        ends.append(len(steps))
     steps.extend(_untouched(lowered, last_task, loaded, sources))
-    return Schedule(tuple(steps), tuple(groups))
+    return Schedule(tuple(steps), tuple(groups), tuple(ends))
 
 
 def _rolls(lowered: Lowered, index: int, group: Group) -> bool:

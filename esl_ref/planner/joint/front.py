@@ -15,7 +15,7 @@ from esl_ref.planner.joint.price import Pricer
 
 __all__ = ["Candidate", "front"]
 
-STRIPS = ((1, 0), (1, 1), (2, 1), (4, 1))
+STRIPS = ((1, 0), (1, 1), (2, 0), (4, 0))
 """Strip heights and look-ahead that are tried for every group."""
 
 

@@ -6,20 +6,19 @@ Prices rank candidates; they are not promises. The plans that are kept are laid 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
-from esl_ref.compiler.rolling import capacities
+from esl_ref.compiler.overlap import clock_of, overlap
+from esl_ref.compiler.rolling import capacities, rolled
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.schedule import Compute, Group, GroupBuilder, Load, Schedule, Step, sources_and_grids, touched
-from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.weights import Chunk, chunks, place
-from esl_ref.machine.timing_constants import EngineTiming
-from esl_ref.program.fields import COMMAND_BYTES, Opcode
+from esl_ref.program.fields import COMMAND_BYTES
 
-__all__ = ["GroupPrice", "Pricer", "issue_cycles"]
+__all__ = ["GroupPrice", "Pricer"]
 
 
 @dataclass(frozen=True)
@@ -32,25 +31,11 @@ class GroupPrice:
     words: int
 
 
-def issue_cycles(task: Task, rows: int, lanes: int, header: int) -> int:
-    """Issue slots of `rows` output rows of a task, all groups."""
-    width, groups = task.ofm.width, task.groups(lanes)
-    if task.opcode is Opcode.ELTWISE:
-        slots = 2 * rows * width
-    elif task.opcode is Opcode.DEPTHWISE_WINDOW:
-        visited = (width - 1) * task.stride[1] + task.kernel[1]
-        slots = ((rows - 1) * task.stride[0] + task.kernel[0]) * visited + rows * width * (task.chunks - 1)
-    else:
-        slots = rows * width * task.kernel[0] * task.runs * task.chunks
-    return groups * (slots + header)
-
-
 class Pricer:
     """Prices groups of one lowered segment on one architecture; remembers what it has priced."""
 
     def __init__(self, lowered: Lowered, arch: Arch) -> None:
         self.lowered, self.arch = lowered, arch
-        self.timing = EngineTiming.of(arch)
         self._sources, self._grids = sources_and_grids(lowered)
         self._uses = self._first_and_last()
         self._known: dict[Group, GroupPrice] = {}
@@ -60,7 +45,9 @@ class Pricer:
         """Price of one group, everything before it done."""
         if group not in self._known:
             steps = self._steps(group)
-            self._known[group] = GroupPrice(group, self._peak(group, steps), *self._time(steps))
+            rows = capacities(Schedule(tuple(steps), (group,)), self._grids)
+            inside = {n: r for n, r in rows.items() if self._private(n, group)}
+            self._known[group] = GroupPrice(group, self._peak(group, steps, inside), *self._time(steps, inside))
         return self._known[group]
 
     def _steps(self, group: Group) -> list[Step]:
@@ -85,9 +72,13 @@ class Pricer:
                     spans[view.storage.name] = (first, index)
         return spans
 
-    def _peak(self, group: Group, steps: list[Step]) -> int:
-        """Largest sum of storages alive at a step; those shared with other groups are whole."""
-        rows = capacities(Schedule(tuple(steps), (group,)), self._grids)
+    def _private(self, name: str, group: Group) -> bool:
+        """Whether only this group touches a storage: the others cannot roll."""
+        first, last = self._uses[name]
+        return group.first <= first and last < group.last
+
+    def _peak(self, group: Group, steps: list[Step], rows: Mapping[str, int]) -> int:
+        """Largest sum of storages alive at a step."""
         events: list[tuple[int, int]] = []
         seen: dict[str, tuple[int, int]] = {}
         for index, step in enumerate(steps):
@@ -101,7 +92,7 @@ class Pricer:
             first = 0 if begin < group.first else seen[name][0]
             last = len(steps) if end >= group.last else seen[name][1]
             grid: RowGrid | None = self._grids[name]
-            if begin >= group.first and end < group.last and grid and name in rows:
+            if grid and name in rows:
                 size = min(size, rows[name] * grid.pitch)
             events += [(first, size), (last, -size)]
         alive = peak = 0
@@ -110,13 +101,14 @@ class Pricer:
             peak = max(peak, alive)
         return peak
 
-    def _time(self, steps: list[Step]) -> tuple[int, int]:
+    def _time(self, steps: list[Step], rows: Mapping[str, int]) -> tuple[int, int]:
         """(cycles, weight words): compute with its drains against the bus, whichever is longer."""
-        arch, timing = self.arch, self.timing
+        arch = self.arch
+        clock = clock_of(arch)
+        ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock)
         uses: list[Chunk] = []
-        clock = bus = commands = 0
-        finished: dict[str, int] = {}
-        for step in steps:
+        bus = commands = 0
+        for step in ordered:
             if isinstance(step, Load):
                 bus += step.view.width * step.view.channels * (step.last - step.first) // arch.axi_bytes
                 commands += 1
@@ -124,14 +116,6 @@ class Pricer:
                 parts = chunks(step.task, arch)
                 uses += parts
                 commands += len(parts)
-                reads = [v.storage.name for v in (step.task.ifm, step.task.ifm2) if v is not None]
-                ready = max((finished.get(n, 0) for n in reads), default=0)
-                start = max(clock + timing.decode - 2, ready)
-                clock = start + issue_cycles(step.task, step.last - step.first, arch.lanes, arch.header_words)
-                finished[step.task.ofm.storage.name] = clock + timing.completion + timing.wait
-        words = sum(use.words for use, p in zip(uses, self._placed(uses), strict=True) if p.load)
+        words = sum(use.words for use, p in zip(uses, place(uses, arch.weight_words), strict=True) if p.load)
         bus += words * arch.word_bytes // arch.axi_bytes + commands * COMMAND_BYTES // arch.axi_bytes
-        return max(clock + timing.completion, bus), words
-
-    def _placed(self, uses: list[Chunk]) -> Iterator:  # type: ignore[type-arg]
-        return iter(place(uses, self.arch.weight_words))
+        return max(clock.now + clock.drain, bus), words
