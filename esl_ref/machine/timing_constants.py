@@ -15,7 +15,7 @@ from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["EngineTiming", "IssueClock", "Issued"]
+__all__ = ["EngineTiming", "IssueClock", "Issued", "Results"]
 
 # Stages of the datapath: array or unit with its adder tree; requantiser, clamp and table.
 _ADDRESS, _SRAM_READ, _PADDING, _WINDOW, _ARRAY = 2, 3, 1, 1, 6
@@ -59,6 +59,17 @@ class EngineTiming:
 
 
 @dataclass(frozen=True)
+class Results:
+    """Issues that complete the results of one group: cycles first + row * row_pitch + column * pitch."""
+
+    first: int
+    rows: int
+    columns: int
+    row_pitch: int
+    pitch: int
+
+
+@dataclass(frozen=True)
 class Issued:
     """Issue slots of one command: `first` and `last` cycle, and what the slots between them went to."""
 
@@ -66,6 +77,7 @@ class Issued:
     last: int
     array: int
     vector: int
+    results: tuple[Results, ...] = ()
 
     @property
     def overhead(self) -> int:
@@ -97,20 +109,28 @@ class IssueClock:
     def run(self, command: Command, first: int) -> Issued:
         """Issue slots of `command` whose first one is cycle `first`."""
         group, array, vector = _issues(command, self.arch)
-        cycle = first
+        cycle, results = first, []
         for _ in range(command["groups"]):
-            cycle = self._group(group, cycle)
-        return Issued(first, cycle - 1, array * command["groups"], vector * command["groups"])
+            cycle, block = self._group(group, cycle)
+            results.append(block)
+        return Issued(first, cycle - 1, array * command["groups"], vector * command["groups"], tuple(results))
 
-    def _group(self, group: _Group, cycle: int) -> int:
+    def delay(self, cycles: int) -> None:
+        """The last command took that many cycles longer than its issues: store reads had the SRAM port."""
+        self._result_free += cycles
+        self._records_free += cycles
+
+    def _group(self, group: _Group, cycle: int) -> tuple[int, Results]:
         interval, words = self.timing.interval, self.arch.header_words
         # Record words go as early as they may; issues before the first result fill the time until then.
         result = max(max(cycle + group.before, self._records_free) + words, self._result_free)
         self._records_free = result + self.timing.header_gap
-        along = (group.columns - 1) * max(group.pitch, interval)
-        result += group.rows * along + (group.rows - 1) * max(group.between, interval)
+        pitch = max(group.pitch, interval)
+        row_pitch = (group.columns - 1) * pitch + max(group.between, interval)
+        block = Results(result, group.rows, group.columns, row_pitch, pitch)
+        result += (group.rows - 1) * row_pitch + (group.columns - 1) * pitch
         self._result_free = result + interval
-        return result + 1 + group.after
+        return result + 1 + group.after, block
 
 
 def _issues(command: Command, arch: Arch) -> tuple[_Group, int, int]:

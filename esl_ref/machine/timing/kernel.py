@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Discrete events on whole cycles: registers change, then the units that act in that cycle look at them."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+__all__ = ["Kernel", "Unit"]
+
+Change = Callable[[], None]
+
+
+class Unit(Protocol):
+    """Something that may act in a cycle, seeing what is visible in it."""
+
+    def step(self, now: int) -> None: ...
+
+
+class Kernel:
+    """Runs until nothing is due any more. Cycles in which nothing changes cost nothing."""
+
+    def __init__(self) -> None:
+        self._due: list[tuple[int, int, Change | None]] = []
+        self._order = 0
+
+    def at(self, cycle: int, change: Change | None = None) -> None:
+        """Apply `change` so that it is visible in `cycle`, and let all units look then."""
+        self._order += 1
+        heapq.heappush(self._due, (cycle, self._order, change))
+
+    def run(self, units: Sequence[Unit]) -> None:
+        due = self._due
+        while due:
+            now = due[0][0]
+            while due and due[0][0] == now:
+                change = heapq.heappop(due)[2]
+                if change is not None:
+                    change()
+            for unit in units:
+                unit.step(now)

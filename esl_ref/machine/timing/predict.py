@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cycles of a Program before any RTL has run: the whole machine as discrete events, one per command or burst step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from esl_ref.machine.knowledge import QUEUES
+from esl_ref.machine.timing.constants import ControlTiming, MemoryTiming
+from esl_ref.machine.timing.context import COMPUTE_QUEUE, LOAD_QUEUE, STORE_QUEUE, Context, Span
+from esl_ref.machine.timing.counters import Ending, tally
+from esl_ref.machine.timing.engine import Engine, Work
+from esl_ref.machine.timing.fetch import Fetch, Queue
+from esl_ref.machine.timing.loader import Loader
+from esl_ref.machine.timing.reads import ReadBus
+from esl_ref.machine.timing.storer import Storer, WriteBus
+from esl_ref.machine.timing_constants import EngineTiming
+from esl_ref.program.image import Bases, Program, default_bases
+
+__all__ = ["LayerTiming", "Timing", "predict"]
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One layer: commands first to last, cycle in which the last of them is complete, cycles since the layer before."""
+
+    layer: int
+    op: str
+    first: int
+    last: int
+    complete: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A predicted run.
+
+    cycles      from doorbell to done, as the CYCLES register counts
+    counters    every performance counter by name
+    spans       per command: taken, first, last, complete (cycle numbers from 0; -1 for HEADER and END)
+    gaps        per compute command, by stream index: causes of the cycles before its first issue
+    """
+
+    cycles: int
+    counters: Mapping[str, int]
+    spans: tuple[Span, ...]
+    gaps: Mapping[int, Mapping[str, int]]
+    layers: tuple[LayerTiming, ...]
+
+
+class _Model:
+    """The units, wired."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        kernel, arch, control = context.kernel, context.arch, context.control
+        self.queues = [Queue(kernel, control) for _ in QUEUES]
+        self.reads = ReadBus(kernel, arch, control, context.memory)
+        self.writes = WriteBus(context)
+        self.fetch = Fetch(kernel, arch, self.reads, self.queues, context.commands, context.bases.commands)
+        self.loader = Loader(context, self.queues[LOAD_QUEUE], self.reads)
+        self.storer = Storer(context, self.queues[STORE_QUEUE], self.writes)
+        self.engine = Engine(context, self.queues[COMPUTE_QUEUE])
+        self.recorded = -1
+        context.on_record = self._record
+        context.on_store_reads = self.engine.lose_port
+
+    def _record(self, complete: int) -> None:
+        self.recorded = self.writes.record(complete)
+
+    def run(self) -> Ending:
+        self.context.kernel.at(0)
+        self.context.kernel.run([self.reads, self.fetch, self.loader, self.storer, self.engine])
+        loaded, stored, computed = (max(since) - 1 for since in self.context.counts.since)
+        stored = max(stored, self.recorded)
+        ended = self.fetch.ended_from
+        if ended is None:
+            raise AssertionError("the stream has no END")
+        quiet = max(self.reads.quiet_from, self.writes.quiet_from)
+        finished = max(ended, loaded + 1, stored + 1, computed + 1, quiet)
+        return Ending(ended, loaded, stored, computed, finished + 1)
+
+
+def predict(
+    program: Program,
+    bases: Bases | None = None,
+    memory: MemoryTiming | None = None,
+    *,
+    profiling: bool = False,
+) -> Timing:
+    """Predicted timing of a Program that runs without error, from the placement `bases` in external memory.
+
+    With `profiling`, stamped commands write their records. Where the model is not exact: store reads are taken to
+    cost a cycle each while a command issues, and rows loaded during compute see the results' writes of commands that
+    have started.
+    """
+    engine = EngineTiming.of(program.arch)
+    context = Context(
+        program.arch, program.commands, bases or default_bases(program), memory or MemoryTiming(), engine,
+        ControlTiming.of(program.arch, engine.store_read), profiling,
+    )  # fmt: skip
+    model = _Model(context)
+    ending = model.run()
+    counted = tally(model.engine.work, model.loader.arrivals, ending)
+    counted.value["READ_BEATS"] = model.reads.beats
+    counted.value["WRITE_BEATS"] = model.writes.beats
+    counted.value["COMMANDS"] = sum(len(since) - 1 for since in context.counts.since)
+    gaps = {work.index: gap for work, gap in zip(model.engine.work, counted.gaps, strict=True)}
+    layers = _layers(program, context.spans, model.engine.work)
+    return Timing(ending.cycles, counted.value, tuple(context.spans), gaps, layers)
+
+
+def _layers(program: Program, spans: list[Span], work: list[Work]) -> tuple[LayerTiming, ...]:
+    """Layers in the order in which their last compute command is complete; their cycles add up to the last of those."""
+    last: dict[int, int] = {}
+    first: dict[int, int] = {}
+    for item in work:
+        layer = program.commands[item.index]["tag"]
+        last[layer] = item.index
+        first.setdefault(layer, item.index)
+    layers, before = [], 0
+    for layer, index in sorted(last.items(), key=lambda entry: entry[1]):
+        complete = spans[index].complete + 1
+        op = program.info(index).op or program.commands[index].opcode.name
+        layers.append(LayerTiming(layer, op, first[layer], index, complete, complete - before))
+        before = complete
+    return tuple(layers)
