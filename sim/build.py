@@ -28,7 +28,15 @@ from esl_ref.errors import ToolError
 from sim.toolchain import Toolchain, find_toolchain
 from sim.waves import wave_args
 
-__all__ = ["COMPILER_FLAGS", "Build", "BuildSpec", "build_model", "build_root", "process_environment", "public_ports_vlt"]
+__all__ = [
+    "COMPILER_FLAGS",
+    "Build",
+    "BuildSpec",
+    "build_model",
+    "build_root",
+    "process_environment",
+    "public_ports_vlt",
+]
 
 _MODEL_ARGS = (
     "-Wno-fatal",  # warnings are fatal in `sim.lint`, not while somebody debugs a change

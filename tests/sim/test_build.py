@@ -113,12 +113,6 @@ def test_folder_with_spaces_is_avoided(tmp_path, monkeypatch):
     assert " " not in str(build_root())
 
 
-def test_waves_are_written_as_fst(tmp_path):
-    build = build_model(spec(waves=True, texts={"mac.v": mac_verilog(2)}))
-    result = run_bench(build, BENCH, tmp_path, testcase="accumulates", waves=True).check()
-    assert result.waves.stat().st_size > 200
-
-
 def test_failing_bench_raises_with_its_message(hidden, tmp_path):
     result = run_bench(hidden, BENCH, tmp_path, testcase="fails_on_purpose")
     with pytest.raises(CheckFailed, match="on purpose"):

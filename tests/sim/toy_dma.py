@@ -2,7 +2,7 @@
 """A small DMA engine with the accelerator's ports, so that harness and runner are tested without the accelerator.
 
 It copies `LENGTH` beats from `SOURCE` to `TARGET`, adding `ADD` to every beat, in bursts of up to `BURST` beats that
-stop at 4 KiB boundaries. `defect` builds one of several wrong engines, for the tests of the protocol checker.
+stop at 4 KiB boundaries. The register `DEFECT` makes it one of several wrong engines, for the tests of the checker.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from amaranth import Cat, Elaboratable, Module, Mux, Signal, unsigned
 from amaranth.back import verilog
 from amaranth.lib.memory import Memory
 
-SOURCE, TARGET, LENGTH, ADD, CONTROL, STATUS = range(0, 24, 4)
+SOURCE, TARGET, LENGTH, ADD, CONTROL, STATUS, DEFECT = range(0, 28, 4)
+NONE, DROPPING, CROSSING, EARLY_LAST, IMPATIENT, SILENT = range(6)
 START, ACKNOWLEDGE = 1, 2
 DONE, FAILED, BUSY = 1, 2, 4
 BURST = 256
 
 
 class ToyDma(Elaboratable):
-    def __init__(self, data_width: int = 64, defect: str = "") -> None:
-        self._defect = defect
+    def __init__(self, data_width: int = 64) -> None:
         self._beat_bytes_log2 = (data_width // 8).bit_length() - 1
         shapes = {
             "irq": 1,
@@ -47,7 +47,7 @@ class ToyDma(Elaboratable):
     def _registers(self, m):
         """AXI4-Lite subordinate: one access at a time, no wait states beyond one cycle."""
         p = self.ports
-        regs = {offset: Signal(32, name=f"reg_{offset:02x}") for offset in (SOURCE, TARGET, LENGTH, ADD)}
+        regs = {offset: Signal(32, name=f"reg_{offset:02x}") for offset in (SOURCE, TARGET, LENGTH, ADD, DEFECT)}
         start, done, failed, busy = (Signal(name=name) for name in ("start", "done", "failed", "busy"))
         take = Signal()
         m.d.comb += [
@@ -87,7 +87,7 @@ class ToyDma(Elaboratable):
         source, target, left = Signal(32), Signal(32), Signal(32)
         m.submodules.buffer = buffer = Memory(shape=unsigned(len(p["m_axi_rdata"])), depth=BURST, init=[])
         fill, drain = buffer.write_port(), buffer.read_port()
-        beats, count = Signal(9), Signal(9)
+        beats, count, parity = Signal(9), Signal(9), Signal()
 
         def room(address):
             """Beats up to the next 4 KiB boundary."""
@@ -96,9 +96,9 @@ class ToyDma(Elaboratable):
         def smallest(a, b):
             return Mux(a < b, a, b)
 
-        limit = BURST if self._defect != "crossing" else 16
-        rooms = smallest(room(source), room(target)) if self._defect != "crossing" else limit
-        m.d.comb += beats.eq(smallest(smallest(left, limit), rooms))
+        defect = regs[DEFECT]
+        rooms = Mux(defect == CROSSING, BURST, smallest(room(source), room(target)))
+        m.d.comb += beats.eq(smallest(smallest(left, BURST), rooms))
         for channel, address in (("ar", source), ("aw", target)):
             m.d.comb += [
                 p[f"m_axi_{channel}addr"].eq(address),
@@ -109,7 +109,7 @@ class ToyDma(Elaboratable):
         m.d.comb += [
             p["m_axi_wstrb"].eq(-1),
             p["m_axi_wdata"].eq(drain.data),
-            p["m_axi_wlast"].eq(count == beats - (2 if self._defect == "wlast" else 1)),
+            p["m_axi_wlast"].eq(count == beats - Mux(defect == EARLY_LAST, 2, 1)),
             p["m_axi_bready"].eq(1),
             fill.data.eq(p["m_axi_rdata"] + regs[ADD]),
             fill.addr.eq(count),
@@ -123,11 +123,8 @@ class ToyDma(Elaboratable):
                     ]  # fmt: skip
                     m.next = "READ-ADDRESS"
             with m.State("READ-ADDRESS"):
-                m.d.comb += p["m_axi_arvalid"].eq(1)
-                if self._defect == "dropping":
-                    parity = Signal()
-                    m.d.sync += parity.eq(~parity)
-                    m.d.comb += p["m_axi_arvalid"].eq(parity)
+                m.d.sync += parity.eq(~parity)
+                m.d.comb += p["m_axi_arvalid"].eq(parity | (defect != DROPPING))
                 with m.If(p["m_axi_arvalid"] & p["m_axi_arready"]):
                     m.d.sync += count.eq(0)
                     m.next = "READ"
@@ -159,20 +156,20 @@ class ToyDma(Elaboratable):
 
     def _finish_burst(self, m, regs, beats, source, target, left):
         p, shift = self.ports, self._beat_bytes_log2
-        with m.If(p["m_axi_bvalid"] if self._defect != "impatient" else 1):
+        with m.If(p["m_axi_bvalid"] | (regs[DEFECT] == IMPATIENT)):
             moved = beats << shift
             m.d.sync += [source.eq(source + moved), target.eq(target + moved), left.eq(left - beats)]
             m.next = "READ-ADDRESS"
             with m.If(p["m_axi_bresp"][1]):
                 m.d.sync += regs["failed"].eq(1)
             with m.If((left == beats) | regs["failed"] | (p["m_axi_bvalid"] & p["m_axi_bresp"][1])):
-                m.d.sync += [regs["done"].eq(self._defect != "silent"), regs["busy"].eq(0)]
+                m.d.sync += [regs["done"].eq(regs[DEFECT] != SILENT), regs["busy"].eq(0)]
                 m.next = "IDLE"
 
 
-def toy_verilog(data_width: int = 64, defect: str = "") -> str:
+def toy_verilog(data_width: int = 64) -> str:
     """Verilog of the engine as module `esl_accel`."""
-    toy = ToyDma(data_width, defect)
+    toy = ToyDma(data_width)
     return verilog.convert(
         toy, name="esl_accel", ports=list(toy.ports.values()), emit_src=False, strip_internal_attrs=True
     )

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs on the ESL machine: bytes from its memories, cycles from its timing model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from esl_ref.errors import HazardError, NumericError, ProgramError
+from esl_ref.machine import Machine
+from esl_ref.machine.timing import MemoryTiming, Timing, predict
+from sim.jobs import Job, JobResult, Record
+
+__all__ = ["MachineBackend", "prediction"]
+
+
+class MachineBackend:
+    """The ESL machine has no random stalls: cycles are those of a memory that never stalls."""
+
+    name = "ESL machine"
+
+    def run(self, jobs: Sequence[Job]) -> list[JobResult]:
+        """See `Backend.run`."""
+        return [_run(job) for job in jobs]
+
+
+def prediction(job: Job) -> Timing:
+    """Predicted timing of a job, stalls left out."""
+    memory = MemoryTiming(job.memory.latency, job.memory.gap)
+    return predict(job.program, job.bases(), memory, profiling=job.profile)
+
+
+def _run(job: Job) -> JobResult:
+    bases, memory, start = job.bases(), job.image(), time.perf_counter()
+    try:
+        Machine(job.program.arch).run(job.program, memory, bases)
+    except (HazardError, NumericError, ProgramError) as error:
+        return JobResult(job.label, failure=str(error))
+    seconds = time.perf_counter() - start
+    timing = prediction(job)
+    tensors = job.program.read_outputs(memory, bases, traces=True)
+    return JobResult(job.label, tensors, timing.cycles, timing.counters, _records(timing), seconds)
+
+
+def _records(timing: Timing) -> tuple[Record, ...]:
+    """Layers as records: the timing model dates them, it does not say how the counters stood."""
+    return tuple(Record(layer.last, layer.layer, {"CYCLES": layer.complete}) for layer in timing.layers)
