@@ -168,8 +168,13 @@ _HARNESS_FILES = ("axi_memory.sv", "axi_checker.sv", "tb_top.sv")
 
 @lru_cache(maxsize=1)
 def harness_ports() -> tuple[str, ...]:
-    """Port names of `tb_top`, taken from its source so that there is one list only."""
-    text = (HARNESS / "tb_top.sv").read_text()
+    """Port names of `tb_top`."""
+    return source_ports(HARNESS / "tb_top.sv")
+
+
+def source_ports(source: Path) -> tuple[str, ...]:
+    """Port names of the one module in `source`, so that its text is the only list of them."""
+    text = source.read_text()
     return tuple(re.findall(r"^\s+(?:input|output)\s+(?:wire|reg)\s*(?:\[[^\]]*\])?\s*(\w+)", text, re.MULTILINE))
 
 
