@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,6 +12,7 @@ from esl_ref.errors import ProgramError
 from esl_ref.machine.executor import Executor, OnCommand
 from esl_ref.machine.faults import MachineFault
 from esl_ref.machine.memory import BusError, BusFault, ExternalMemory
+from esl_ref.machine.timing import MemoryTiming, Timing, predict
 from esl_ref.machine.validate import check_header
 from esl_ref.program.commands import Command, decode
 from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
@@ -23,16 +25,28 @@ __all__ = ["Machine", "Result", "execute"]
 class Result:
     """What a run left behind.
 
+    timing       predicted cycles, counters and times of every command
     outputs      tensors by name (from `execute`; empty from `Machine.run`)
     sram_peak    activation SRAM bytes, from 0 to the highest ever written
     weight_peak  weight SRAM words, likewise
     commands     commands executed, HEADER and END included
     """
 
+    timing: Timing
     outputs: Mapping[str, Array] = field(default_factory=dict)
     sram_peak: int = 0
     weight_peak: int = 0
     commands: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """Predicted cycles from doorbell to done."""
+        return self.timing.cycles
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """Predicted performance counters by name."""
+        return self.timing.counters
 
 
 class Machine:
@@ -49,21 +63,26 @@ class Machine:
         *,
         on_command: OnCommand | None = None,
         faults: Sequence[BusFault] = (),
+        memory_timing: MemoryTiming | None = None,
+        profiling: bool = False,
     ) -> Result:
         """Run the stream at `bases.commands` of `memory`, which is written in place.
 
         `program` lends names to the reports; what is executed is what lies in memory. `on_command(index, command,
-        write_set)` is called after every command that writes. MachineFault, HazardError, ProgramError, NumericError.
+        write_set)` is called after every command that writes. `memory_timing` and `profiling` are for the prediction
+        only: profile records are not written. MachineFault, HazardError, ProgramError, NumericError.
         """
         bases = bases or default_bases(program)
         external = ExternalMemory(memory, faults)
         executor = Executor(self.arch, program, external, bases)
-        index = 0
-        for index, command in enumerate(self._fetch(program, external, bases)):  # noqa: B007 (used after the loop)
+        commands: list[Command] = []
+        for index, command in enumerate(self._fetch(program, external, bases)):
+            commands.append(command)
             written = executor.step(index, command)
             if on_command and written:
                 on_command(index, command, written)
-        return Result(sram_peak=executor.act_peak, weight_peak=executor.weight_peak, commands=index + 1)
+        timing = predict(program, bases, memory_timing, profiling=profiling, commands=commands)
+        return Result(timing, {}, executor.act_peak, executor.weight_peak, len(commands))
 
     def _fetch(self, program: Program, memory: ExternalMemory, bases: Bases) -> Iterator[Command]:
         """The commands in memory up to END; MachineFault for what the hardware would refuse."""
@@ -97,6 +116,7 @@ def execute(
     *,
     on_command: OnCommand | None = None,
     traces: bool = False,
+    memory_timing: MemoryTiming | None = None,
 ) -> Result:
     """Lay out memory, run on the architecture the Program was built for, read the outputs (and traces) back.
 
@@ -104,6 +124,6 @@ def execute(
     """
     bases = default_bases(program)
     memory = program.memory_image(inputs, bases, fill=0xA5)
-    result = Machine(program.arch).run(program, memory, bases, on_command=on_command)
-    outputs = program.read_outputs(memory, bases, traces=traces)
-    return Result(outputs, result.sram_peak, result.weight_peak, result.commands)
+    machine = Machine(program.arch)
+    result = machine.run(program, memory, bases, on_command=on_command, memory_timing=memory_timing)
+    return dataclasses.replace(result, outputs=program.read_outputs(memory, bases, traces=traces))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from esl_ref.machine.knowledge import QUEUES
@@ -16,6 +16,7 @@ from esl_ref.machine.timing.loader import Loader
 from esl_ref.machine.timing.reads import ReadBus
 from esl_ref.machine.timing.storer import Storer, WriteBus
 from esl_ref.machine.timing_constants import EngineTiming
+from esl_ref.program.commands import Command
 from esl_ref.program.image import Bases, Program, default_bases
 
 __all__ = ["LayerTiming", "Timing", "predict"]
@@ -89,16 +90,17 @@ def predict(
     memory: MemoryTiming | None = None,
     *,
     profiling: bool = False,
+    commands: Sequence[Command] | None = None,
 ) -> Timing:
     """Predicted timing of a Program that runs without error, from the placement `bases` in external memory.
 
-    With `profiling`, stamped commands write their records. Where the model is not exact: store reads are taken to
-    cost a cycle each while a command issues, and rows loaded during compute see the results' writes of commands that
-    have started.
+    With `profiling`, stamped commands write their records. `commands` replace the Program's own if given. Two things
+    are not exact: store reads are taken to cost a cycle each while a command issues, and rows loaded during compute
+    see the results' writes only of commands that have started.
     """
     engine = EngineTiming.of(program.arch)
     context = Context(
-        program.arch, program.commands, bases or default_bases(program), memory or MemoryTiming(), engine,
+        program.arch, commands or program.commands, bases or default_bases(program), memory or MemoryTiming(), engine,
         ControlTiming.of(program.arch, engine.store_read), profiling,
     )  # fmt: skip
     model = _Model(context)
@@ -108,22 +110,22 @@ def predict(
     counted.value["WRITE_BEATS"] = model.writes.beats
     counted.value["COMMANDS"] = sum(len(since) - 1 for since in context.counts.since)
     gaps = {work.index: gap for work, gap in zip(model.engine.work, counted.gaps, strict=True)}
-    layers = _layers(program, context.spans, model.engine.work)
+    layers = _layers(program, context, model.engine.work)
     return Timing(ending.cycles, counted.value, tuple(context.spans), gaps, layers)
 
 
-def _layers(program: Program, spans: list[Span], work: list[Work]) -> tuple[LayerTiming, ...]:
+def _layers(program: Program, context: Context, work: list[Work]) -> tuple[LayerTiming, ...]:
     """Layers in the order in which their last compute command is complete; their cycles add up to the last of those."""
     last: dict[int, int] = {}
     first: dict[int, int] = {}
     for item in work:
-        layer = program.commands[item.index]["tag"]
+        layer = context.commands[item.index]["tag"]
         last[layer] = item.index
         first.setdefault(layer, item.index)
     layers, before = [], 0
     for layer, index in sorted(last.items(), key=lambda entry: entry[1]):
-        complete = spans[index].complete + 1
-        op = program.info(index).op or program.commands[index].opcode.name
+        complete = context.spans[index].complete + 1
+        op = program.info(index).op or context.commands[index].opcode.name
         layers.append(LayerTiming(layer, op, first[layer], index, complete, complete - before))
         before = complete
     return tuple(layers)
