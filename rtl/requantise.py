@@ -85,14 +85,14 @@ class Requantiser(wiring.Component):
         """x * multiplier + rounding * 2**30, three stages after x; `rounding` comes one stage after x.
 
         x * m = (xh * mh << 32) + (xh * ml + xl * mh << 16) + xl * ml with xl, ml unsigned and xh, mh signed 16 bits.
-        The outer two do not overlap. Each of the middle two is below 2**31 in magnitude: 33 bits hold their sum, 34
-        with the constant.
+        The outer two do not overlap. Each of the middle two is in [-2**15 (2**16 - 1), (2**15 - 1)(2**16 - 1)]: 33 bits
+        hold their sum, with the constant too.
         """
         (xl, xh), (ml, mh) = ((v[:16], v[16:].as_signed()) for v in (x, multiplier))
         ll, hh = Signal(32, reset_less=True), Signal(signed(32), reset_less=True)
         hl, lh = Signal(signed(32), reset_less=True), Signal(signed(32), reset_less=True)
         m.d.sync += [ll.eq(xl * ml), hl.eq(xh * ml), lh.eq(xl * mh), hh.eq(xh * mh)]
-        outer, middle = Signal(64, reset_less=True), Signal(signed(34), reset_less=True)
+        outer, middle = Signal(64, reset_less=True), Signal(signed(33), reset_less=True)
         m.d.sync += [outer.eq(Cat(ll, hh)), middle.eq(hl + lh + (rounding << 14))]
         product = Signal(signed(64), reset_less=True)
         m.d.sync += product.eq(Cat(outer[:16], (outer[16:].as_signed() + middle)[:48]))

@@ -76,6 +76,15 @@ class Timeline:
             self.inputs[self.now + index] |= {"header_we": 1, "header_index": index, "header": word}
         return records
 
+    def control(self, average):
+        """Drawn per result: commands follow each other in the pipe."""
+        rng = self.rng
+        low, high = sorted(int(v) for v in rng.integers(-128, 128, 2)) if rng.random() < 0.3 else (-128, 127)
+        return {
+            "zero_out": int(rng.integers(-128, 128)), "low": low, "high": high, "rounding": average,
+            "table_en": int(self.table is not None and rng.random() < 0.5),
+        }  # fmt: skip
+
     def result(self, records, control, new_group, last):
         acc = self.rng.integers(-(1 << 20), 1 << 20, self.arch.lanes) >> self.rng.integers(0, 10)
         addr, lanes = int(self.rng.integers(1 << 24)), int(self.rng.integers(1, self.arch.lanes + 1))
@@ -93,19 +102,15 @@ class Timeline:
     def command(self, groups, vectors):
         """Results mostly at the least distance. The next group's records come from the first result's cycle on."""
         rng = self.rng
-        low, high = sorted(int(v) for v in rng.integers(-128, 128, 2)) if rng.random() < 0.3 else (-128, 127)
-        control = {
-            "zero_out": int(rng.integers(-128, 128)), "low": low, "high": high,
-            "rounding": int(rng.random() < 0.3), "table_en": int(self.table is not None and rng.random() < 0.5),
-        }  # fmt: skip
-        following = self.load_records(control["rounding"])
+        average = int(rng.random() < 0.3)
+        following = self.load_records(average)
         self.now += self.arch.header_words
         for g in range(groups):
             records, start = following, self.now
             for n in range(vectors):
-                self.result(records, control, n == 0, g == groups - 1 and n == vectors - 1)
+                self.result(records, self.control(average), n == 0, g == groups - 1 and n == vectors - 1)
                 if n == 0 and g < groups - 1:
-                    following = self.load_records(control["rounding"])
+                    following = self.load_records(average)
                 self.now += self.arch.post_interval + int(rng.integers(0, 4) if rng.random() < 0.3 else 0)
             self.now = max(self.now, start + self.arch.header_words)
 
