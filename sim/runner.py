@@ -157,13 +157,13 @@ def accelerator_build(
         "LITE_WIDTH": register_address_width, "BYTES_LOG2": bytes_log2,
     }  # fmt: skip
     spec = BuildSpec(
-        top="tb_top", ports=harness_ports(), sources=tuple(HARNESS / name for name in _HARNESS_FILES),
+        top="tb_top", ports=harness_ports(), sources=tuple(HARNESS / name for name in HARNESS_FILES),
         texts={"esl_accel.v": verilog}, parameters=parameters, waves=waves, args=tuple(args),
     )  # fmt: skip
     return Accelerator(build_model(spec), data_width // 8, 1 << bytes_log2)
 
 
-_HARNESS_FILES = ("axi_memory.sv", "axi_checker.sv", "tb_top.sv")
+HARNESS_FILES = ("axi_memory.sv", "axi_checker.sv", "tb_top.sv")
 
 
 @lru_cache(maxsize=1)

@@ -70,7 +70,7 @@ module axi_checker #(
     output reg [63:0] first_cycle,
     output wire       busy          // a burst is outstanding
 );
-    localparam [2:0] FULL_SIZE = $clog2(DATA_WIDTH / 8);
+    localparam [2:0] FULL_SIZE = 3'($clog2(DATA_WIDTH / 8));
     localparam DEPTH = 1 << QUEUE_LOG2;
     localparam [1:0] INCR = 2'b01;
 
