@@ -1,66 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole models on the ESL machine: every accelerator segment as its Program, host operators in between.
-
-Nothing but the network's inputs comes from outside: a segment reads what the machine and the host have computed.
-"""
+"""Whole models on the ESL machine: compile, run every Program on it, and the steps between on the host."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from esl_ref.arch import Arch, load
-from esl_ref.compiler import compile_model
-from esl_ref.compiler.model import Compiled, ProgramStep, run_steps
+from esl_ref import arch as arch_module
+from esl_ref.arch import Arch
+from esl_ref.compiler import ProgramStep, compile_model
+from esl_ref.compiler.model import run_steps
 from esl_ref.executor import check_inputs
 from esl_ref.ir import Graph, Op
 from esl_ref.machine.machine import execute
 from esl_ref.ops import lookup
+from esl_ref.ops.registry import Array
 
-__all__ = ["host_operator", "run", "run_compiled"]
-
-Array = npt.NDArray[Any]
-
-
-def host_operator(op: Op, graph: Graph, tensors: Mapping[str, Array]) -> dict[str, Array]:
-    """Results of an operator that the host computes, with the golden operator."""
-    values = []
-    for name in op.inputs:
-        data = graph.tensors[name].data
-        values.append(tensors[name] if data is None else data)
-    return {op.outputs[0]: lookup(op).fast(op, values, graph.tensors[op.outputs[0]])}
+__all__ = ["run"]
 
 
-def run_compiled(compiled: Compiled, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Tensor name -> value: everything that crosses a segment's border, and every tensor that its Program traces.
-
-    InputError for wrong inputs; MachineFault, HazardError, ProgramError or NumericError, naming the command.
-    """
-
-    def program(step: ProgramStep, tensors: Mapping[str, Array]) -> dict[str, Array]:
-        return dict(execute(step.program, tensors, traces=True).outputs)
-
-    return run_steps(compiled, check_inputs(compiled.graph, inputs), program, host_operator)
+def _host(op: Op, graph: Graph, tensors: Mapping[str, Array]) -> dict[str, Array]:
+    """One operator that the plan leaves to the host, on the golden kernel."""
+    values = [tensors[n] if n in tensors else graph.tensors[n].data for n in op.inputs]
+    return {op.outputs[0]: lookup(op).fast(op, values, graph.tensors[op.outputs[0]])}  # type: ignore[arg-type]
 
 
 def run(
-    graph: Graph,
-    inputs: Mapping[str, Array],
-    *,
-    arch: str | Arch = "base",
-    keep: Literal["outputs", "all"] = "outputs",
+    graph: Graph, inputs: Mapping[str, Array], *, arch: str | Arch = "base", keep: str = "outputs"
 ) -> dict[str, Array]:
-    """Compile `graph` for `arch` (preset, TOML file or description) and run it.
+    """Tensor name -> value of the outputs, or (`keep="all"`) of inputs and all tensors that exist on the machine.
 
-    `keep="all"` adds every activation that exists in memory: not those that addressing or the post-processor's table
-    make disappear.
+    `arch` is a preset, a TOML file or an Arch; its depths are set by the plan. Raises what compiler and machine raise.
     """
-    machine = load(arch) if isinstance(arch, str) else arch
-    compiled = compile_model(graph, machine, trace=keep == "all")
-    tensors = run_compiled(compiled, inputs)
-    if keep == "all":
-        return {name: np.asarray(value) for name, value in tensors.items()}
-    return {name: tensors[name] for name in graph.outputs}
+    every = keep == "all"
+    machine = arch_module.load(arch) if isinstance(arch, str) else arch
+    compiled = compile_model(graph, machine, trace=every)
+
+    def program(step: ProgramStep, tensors: Mapping[str, Array]) -> dict[str, Array]:
+        return dict(execute(step.program, tensors, traces=every).outputs)
+
+    values: dict[str, Any] = run_steps(compiled, check_inputs(graph, inputs), program, _host)
+    return values if every else {name: values[name] for name in graph.outputs}
