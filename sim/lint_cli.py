@@ -30,7 +30,7 @@ def lint_arch(arch: Arch) -> tuple[LintMessage, ...]:
 
 
 @click.command("lint")
-@click.option("--arch", "names", multiple=True, help=f"Preset or TOML file, repeatable  [default: {', '.join(PRESETS)}]")
+@click.option("--arch", "names", multiple=True, help=f"Preset or TOML file; all of {', '.join(PRESETS)} if absent.")
 @json_option
 def command(names: tuple[str, ...], json_file: Path | None) -> None:
     """Lint the generated Verilog of every preset with Verilator, all warnings fatal.

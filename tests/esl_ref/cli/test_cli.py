@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line itself: verbs found lazily, exit codes, one sentence per user error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+import esl_ref.cli as command_line
+from esl_ref.errors import CheckFailed, EslError, ModelError, ToolError
+
+
+def outcome(capsys, *args: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `esl-ref ARGS`."""
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(list(args))
+    captured = capsys.readouterr()
+    return stop.value.code, captured.out, captured.err
+
+
+@pytest.fixture
+def verb(monkeypatch):
+    """Replace the group's commands by one verb `probe` that raises what the test says."""
+
+    def install(error: BaseException | None) -> None:
+        @click.command("probe")
+        def command() -> None:
+            """Raise."""
+            if error is not None:
+                raise error
+
+        monkeypatch.setattr(command_line.cli, "list_commands", lambda ctx: ["probe"])
+        monkeypatch.setattr(command_line.cli, "get_command", lambda ctx, name: command if name == "probe" else None)
+
+    return install
+
+
+@pytest.mark.parametrize(
+    "error, code, text",
+    [
+        (None, 0, ""),
+        (ModelError("3 bytes short", where="x.tflite", hint="download again"), 2, "x.tflite: 3 bytes short; download"),
+        (CheckFailed("unequal"), 1, "unequal"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (click.UsageError("no"), 2, "Error: no"),
+    ],
+)
+def test_exit_codes(verb, capsys, error, code, text):
+    verb(error)
+    status, _, err = outcome(capsys, "probe")
+    assert status == code and text in err and "Traceback" not in err
+    if isinstance(error, EslError):
+        assert err.count("\n") == 1 and err.startswith("esl-ref: ")
+
+
+def test_defects_keep_their_traceback(verb):
+    verb(ZeroDivisionError("a defect"))
+    with pytest.raises(ZeroDivisionError):
+        command_line.main(["probe"])
+
+
+def test_help_lists_every_verb_with_a_sentence(capsys):
+    status, out, _ = outcome(capsys, "--help")
+    assert status == 0
+    listed = [line.split() for line in out.split("Commands:")[1].splitlines() if line.strip()]
+    assert {"inspect", "lint", "plan", "rtl", "run", "sim"} <= {words[0] for words in listed}
+    assert all(len(words) > 1 for words in listed)
+
+
+def test_every_verb_takes_json_and_has_help():
+    context = click.Context(command_line.cli)
+    for name in command_line.cli.list_commands(context):
+        command = command_line.cli.get_command(context, name)
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert command.help and "--json" in options, name
+
+
+@pytest.mark.parametrize("args", [["no-such-verb"], ["inspect", "--no-such-option"]])
+def test_usage_errors_are_code_2(capsys, args):
+    status, _, err = outcome(capsys, *args)
+    assert status == 2 and "Error: No such" in err
+
+
+def test_verb_with_a_missing_module_says_so(capsys, monkeypatch):
+    from importlib.metadata import EntryPoint
+
+    entry = EntryPoint("ghost", "no_such_module:command", "esl_ref.verbs")
+    monkeypatch.setattr(command_line, "_registered_verbs", lambda: {"ghost": entry})
+    status, _, err = outcome(capsys, "ghost", "x", "--y")
+    assert status == ToolError.exit_code and "needs the Python module no_such_module" in err
+
+
+def test_version_loads_no_numpy():
+    """Start-up stays quick because verbs are imported only when they are used."""
+    program = "import sys, esl_ref.cli as c\ntry: c.main(['--version'])\nexcept SystemExit: print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_closed_pipe_is_no_error():
+    done = subprocess.run(
+        f"{sys.executable} -c 'from esl_ref.cli import main; main()' --help | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr == "" and done.stdout.startswith("Usage")
