@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -201,16 +201,16 @@ class Control(wiring.Component):
             sequencer.bus_busy.eq(busy),
             sequencer.finished.eq(self._fetch.ended & ~incomplete & self._profile.idle & ~busy & ~asking),
             sequencer.progress.eq(busy | asking | ~(stalled | (engine.cause == Cause.NONE))),
-            sequencer.waiting_index.eq(
-                Mux(
-                    stalled,
-                    self._retire[COMPUTE].oldest,
-                    self._queues[STORE].command.payload.index,
-                )
-            ),
         ]
-        with m.If(~stalled & self._loader.waiting):
-            m.d.comb += sequencer.waiting_index.eq(self._queues[LOAD].command.payload.index)
+        # The first command in the stream that waits: by rule 1 of Programs it is the one that waits for a later one.
+        first: Value = Const((1 << 32) - 1, 32)
+        for waits, index in (
+            (stalled, self._retire[COMPUTE].oldest),
+            (self._loader.waiting, self._queues[LOAD].command.payload.index),
+            (self._storer.waiting, self._queues[STORE].command.payload.index),
+        ):
+            first = Mux(waits & (index < first), index, first)
+        m.d.comb += sequencer.waiting_index.eq(first)
 
     def _connect_registers(self, m: Module) -> None:
         registers, sequencer = self._registers, self._sequencer

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,14 +77,16 @@ class LoadReceive(wiring.Component):
             raise_fault(m, self.fault, ErrorCode.LOAD_BUS, current.index)
         with m.If(finish):
             m.d.sync += active.eq(0)
-        addr, beat, left = self._walk(m, current, step, finish)
+        addr, beat, left = self._walk(m, current, nothing, step, finish)
         with m.If(self.load.valid & self.load.ready):
             first = self.load.payload
             m.d.sync += [active.eq(1), current.eq(first), addr.eq(first.first), beat.eq(0), left.eq(first.row_bytes)]
         self._place(m, current, addr, beat, left, step, finish)
         return m
 
-    def _walk(self, m: Module, current, step: Signal, finish: Signal) -> tuple[Signal, Signal, Signal]:
+    def _walk(
+        self, m: Module, current, nothing: Value, step: Signal, finish: Signal
+    ) -> tuple[Signal, Signal, Signal]:
         """Address, beat number and bytes left of the row, advanced by `step`."""
         axi_bytes = self._arch.axi_bytes
         addr = Signal(25, reset_less=True)
@@ -95,7 +97,7 @@ class LoadReceive(wiring.Component):
         wrapped = Signal(25)
         m.d.comb += [
             row_end.eq(left <= axi_bytes),
-            finish.eq(step & row_end & (current.rows <= 1)),
+            finish.eq(step & (nothing | (row_end & (current.rows == 1)))),
             following.eq(current.first + current.step),
             wrapped.eq(Mux(following >= current.limit, following - current.wrap, following)),
         ]

@@ -32,7 +32,7 @@ class Sequencer(wiring.Component):
     progress : In(1)
         Something other than a wait goes on.
     waiting_index : In(32)
-        Index of a command that waits.
+        Index of the first command in the stream that waits.
     run, stop, flush : Out(1)
         Program runs; bus masters start nothing new; reset all that runs Programs.
     new_program : Out(1)
