@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
+from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.schedule import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.scoreboard import Access, Scoreboard
 from esl_ref.compiler.surfaces import Surfaces
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
-from esl_ref.compiler.weights import Chunk, Constants, Placement, chunks, place
+from esl_ref.compiler.weights import PARTS, Chunk, Constants, Placement, chunks, place
 from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
-from esl_ref.program.fields import Opcode
+from esl_ref.program.fields import COMMAND_BYTES, Opcode
 from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, header_command
 
 __all__ = ["emit"]
@@ -140,12 +141,12 @@ def _info(task: Task, first: int, last: int, chunk: Chunk, lanes: int) -> Comman
     )
 
 
-def _uses(schedule: Schedule, arch: Arch) -> list[_Use]:
+def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[_Use]:
     """Steps with tasks multiplied by the chunks of their weights, and the place of each chunk."""
     plain: list[_Use] = []
     for step in schedule.steps:
         if isinstance(step, Compute):
-            plain.extend(_Use(step, chunk) for chunk in chunks(step.task, arch))
+            plain.extend(_Use(step, chunk) for chunk in chunks(step.task, arch, parts))
         else:
             plain.append(_Use(step))
     positions = [i for i, use in enumerate(plain) if use.chunk is not None]
@@ -156,22 +157,73 @@ def _uses(schedule: Schedule, arch: Arch) -> list[_Use]:
     return plain
 
 
-def _write(writer: _Writer, uses: list[_Use], ahead: int) -> None:
-    """Steps in order, each weight load as early as its place is free, up to `ahead` loads before their use.
+@dataclass
+class _Pace:
+    """Rough clocks of bus and compute engine, to tell when the bus would fall idle. In cycles."""
+
+    arch: Arch
+    bus: int = 0
+    engine: int = 0
+    ended: list[int] = field(default_factory=list)
+    arrived: dict[int, int] = field(default_factory=dict)
+    rows: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def load(self, index: int, use: _Use) -> None:
+        """The bus brings a use's weights, not before the use that frees their place has ended."""
+        if use.free_after >= 0:
+            self.bus = max(self.bus, self.ended[use.free_after])
+        self.bus += self.time(use)
+        self.arrived[index] = self.bus
+
+    def time(self, use: _Use) -> int:
+        """Bus cycles of a use's weights."""
+        assert use.chunk is not None
+        return (use.chunk.words * self.arch.word_bytes + COMMAND_BYTES) // self.arch.axi_bytes
+
+    def run(self, index: int, use: _Use) -> None:
+        """A step runs once its weights, and whatever rows were asked for before it, have come."""
+        step, arch = use.step, self.arch
+        self.bus += COMMAND_BYTES // arch.axi_bytes
+        if isinstance(step, Load):
+            self.bus += (step.last - step.first) * -(-step.view.width * step.view.channels // arch.axi_bytes)
+            self.rows.setdefault(step.view.storage.name, []).append((step.last, self.bus))
+        elif isinstance(step, Compute) and use.chunk is not None:
+            slots = issue_cycles(step.task, step.last - step.first, arch.lanes, arch.header_words)
+            share = slots * (use.chunk.last - use.chunk.first) // step.task.groups(arch.lanes)
+            self.engine = max(self.engine, self.arrived.get(index, 0), self._rows_of(step)) + share
+        self.ended.append(self.engine)
+
+    def _rows_of(self, step: Compute) -> int:
+        """When the network input's rows that a step reads have come."""
+        needed = step.task.ifm_rows(step.first, step.last)[1]
+        times = self.rows.get(step.task.ifm.storage.name, [])
+        return next((time for last, time in times if last >= needed), times[-1][1] if times else 0)
+
+
+def _may_go(pace: _Pace, use: _Use, index: int, rows_to_come: bool) -> bool:
+    """Whether a load for later may go before use `index`: its place is free, and the bus has nothing more urgent.
+
+    While rows of the network input are still to come, it must not delay them either.
+    """
+    return use.free_after < index and pace.bus + (pace.time(use) if rows_to_come else 0) < pace.engine
+
+
+def _write(writer: _Writer, uses: list[_Use]) -> None:
+    """Steps in order; weights are fetched ahead whenever the bus would else fall idle and their place is free.
 
     A load never goes before the last command that reads what it overwrites: commands wait only for earlier ones.
     """
     pending = deque(i for i, use in enumerate(uses) if use.placement and use.placement.load)
-    early: set[int] = set()
+    pace = _Pace(writer.arch)
+    last_rows = max((i for i, use in enumerate(uses) if isinstance(use.step, Load)), default=-1)
     for index, use in enumerate(uses):
-        early.discard(index)
-        while pending and (pending[0] <= index or (uses[pending[0]].free_after < index and len(early) < ahead)):
+        while pending and (pending[0] <= index or _may_go(pace, uses[pending[0]], index, index < last_rows)):
             at = pending.popleft()
             chunk, placement = uses[at].chunk, uses[at].placement
             assert chunk is not None and placement is not None
             writer.load_weights(chunk, placement)
-            if at > index:
-                early.add(at)
+            pace.load(at, uses[at])
+        pace.run(index, use)
         if isinstance(use.step, Load):
             writer.load(use.step)
         elif isinstance(use.step, Store):
@@ -190,7 +242,7 @@ def _stamp(out: list[Command]) -> list[Command]:
 
 def _sram_map(addresses: Mapping[str, int], schedule: Schedule, debug: list[CommandInfo]) -> tuple[SramBuffer, ...]:
     """Storages with the commands between which they are in use."""
-    wraps = {v.storage.name: v.storage.wrap for v in _views(schedule)}
+    wraps = {name: size for name, (size, _, _) in schedule.lifetimes().items()}
     used: dict[str, list[int]] = {name: [] for name in wraps}
     for index, info in enumerate(debug):
         for name in (*info.reads, *info.writes):
@@ -198,27 +250,18 @@ def _sram_map(addresses: Mapping[str, int], schedule: Schedule, debug: list[Comm
     return tuple(SramBuffer(n, addresses[n], w, min(used[n], default=0), max(used[n], default=0)) for n, w in wraps.items())
 
 
-def _views(schedule: Schedule) -> list[View]:
-    views: list[View] = []
-    for step in schedule.steps:
-        if isinstance(step, Compute):
-            views.extend(v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
-        else:
-            views.append(step.view)
-    return views
-
-
 def emit(
-    graph: Graph, schedule: Schedule, arch: Arch, addresses: Mapping[str, int], inputs: tuple[str, ...], name: str
-) -> Program:
-    """The Program of one segment. `addresses`: SRAM address of every storage."""
+    graph: Graph, schedule: Schedule, arch: Arch, addresses: Mapping[str, int], inputs: tuple[str, ...], name: str,
+    parts: int = PARTS,
+) -> Program:  # fmt: skip
+    """The Program of one segment. `addresses`: SRAM address of every storage; `parts`: how finely weights are cut."""
     if graph.profile is not arch.profile:
         raise UnsupportedError(f"the model rounds as {graph.profile.value}, the machine as {arch.profile.value}")
     surfaces = Surfaces(graph, inputs, arch.axi_bytes)
     writer = _Writer(arch, graph, addresses, surfaces, Scoreboard(arch.act_bytes, arch.weight_words))
     writer.out.append(header_command(arch))
     writer.debug.append(CommandInfo())
-    _write(writer, _uses(schedule, arch), arch.queue_depth)
+    _write(writer, _uses(schedule, arch, parts))
     surfaces.unread()
     writer.out.append(Command(Opcode.END, {}))
     writer.debug.append(CommandInfo())

@@ -24,7 +24,7 @@ from esl_ref.program.fields import Opcode
 
 __all__ = ["Clock", "overlap", "overlapped"]
 
-LOADS_AHEAD = 2
+LOADS_AHEAD = 3
 """Input transfers placed before the strips that use them: more would only queue in front of weights."""
 
 

@@ -18,7 +18,7 @@ from esl_ref.compiler.views import View
 
 __all__ = [
     "Compute", "Group", "GroupBuilder", "Load", "Schedule", "Step", "Store", "WHOLE", "build", "layerwise_groups",
-    "lifetimes", "sources_and_grids", "touched",
+    "sources_and_grids", "views_of",
 ]  # fmt: skip
 
 WHOLE = 1 << 20
@@ -78,6 +78,15 @@ class Schedule:
     groups: tuple[Group, ...]
     ends: tuple[int, ...] = ()
 
+    def lifetimes(self) -> dict[str, tuple[int, int, int]]:
+        """Storage -> (bytes, first step, step after the last) during which its bytes matter."""
+        spans: dict[str, tuple[int, int, int]] = {}
+        for index, step in enumerate(self.steps):
+            for view in views_of(step):
+                name = view.storage.name
+                spans[name] = (view.storage.wrap, spans[name][1] if name in spans else index, index + 1)
+        return spans
+
 
 @dataclass
 class GroupBuilder:
@@ -111,6 +120,7 @@ class GroupBuilder:
             first = self.done[index]
             last = min(rows, first + self.group.strip)
             reach = min(task.ofm.height, last + self.group.ahead * (last - first))
+            self._provide(index, task, last)  # first what this strip needs, so that it need not wait for the rest
             self._provide(index, task, reach)
             self.steps.append(Compute(task, first, last, index))
             self.done[index] = last
@@ -168,12 +178,12 @@ def sources_and_grids(lowered: Lowered) -> tuple[dict[str, tuple[str, View]], di
     return sources, _grids(lowered, sources)
 
 
-def layerwise_groups(lowered: Lowered, strips: int = 8) -> tuple[Group, ...]:
+def layerwise_groups(lowered: Lowered, strips: int = 16) -> tuple[Group, ...]:
     """One group per task; the first runs in strips, so that it starts while the network input arrives."""
     groups = [Group(i, i + 1) for i in range(len(lowered.tasks))]
     if groups:
         height = lowered.tasks[0].ofm.height
-        groups[0] = Group(0, 1, max(1, -(-height // strips)), 1)
+        groups[0] = Group(0, 1, max(1, -(-height // strips)), 2)
     return tuple(groups)
 
 
@@ -232,19 +242,8 @@ def _untouched(
         yield Store(name, view)
 
 
-def touched(step: Step) -> tuple[str, ...]:
-    """Names of the storages that a step reads or writes."""
+def views_of(step: Step) -> tuple[View, ...]:
+    """The views that a step reads or writes."""
     if isinstance(step, Compute):
-        views = (step.task.ifm, step.task.ifm2, step.task.ofm)
-        return tuple(v.storage.name for v in views if v is not None)
-    return (step.view.storage.name,)
-
-
-def lifetimes(schedule: Schedule) -> dict[str, tuple[int, int]]:
-    """Storage -> half-open range of steps during which its bytes matter."""
-    spans: dict[str, tuple[int, int]] = {}
-    for index, step in enumerate(schedule.steps):
-        for name in touched(step):
-            first, _ = spans.get(name, (index, index))
-            spans[name] = (first, index + 1)
-    return spans
+        return tuple(v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
+    return (step.view,)

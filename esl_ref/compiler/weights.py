@@ -14,8 +14,8 @@ from esl_ref.errors import BudgetError
 
 __all__ = ["Chunk", "Constants", "Placement", "chunks", "place"]
 
-PARTS = 4
-"""A task's weights are cut so that this many chunks fit at once: one in use, the others arriving."""
+PARTS = 8
+"""Unless the plan says otherwise, a task's weights are cut so that this many chunks fit the weight SRAM at once."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Placement:
     free_after: int
 
 
-def chunks(task: Task, arch: Arch) -> list[Chunk]:
-    """Whole groups per chunk, as many as fit a PARTS-th of the weight SRAM. BudgetError if one group is too large."""
+def chunks(task: Task, arch: Arch, parts: int = PARTS) -> list[Chunk]:
+    """Whole groups per chunk, as many as fit a `parts`-th of the weight SRAM. BudgetError if one group is too large."""
     per_group, groups = task.weights.per_group, task.groups(arch.lanes)
     if per_group > arch.weight_words:
         raise BudgetError(
@@ -62,7 +62,7 @@ def chunks(task: Task, arch: Arch) -> list[Chunk]:
         )
     if task.weights.shared:
         return [Chunk(task, 0, groups)]
-    each = max(1, arch.weight_words // PARTS // per_group)
+    each = max(1, arch.weight_words // parts // per_group)
     return [Chunk(task, g, min(g + each, groups)) for g in range(0, groups, each)]
 
 

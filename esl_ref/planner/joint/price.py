@@ -14,7 +14,7 @@ from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.overlap import clock_of, overlap
 from esl_ref.compiler.rolling import capacities, rolled
 from esl_ref.compiler.rows import RowGrid
-from esl_ref.compiler.schedule import Compute, Group, GroupBuilder, Load, Schedule, Step, sources_and_grids, touched
+from esl_ref.compiler.schedule import Compute, Group, GroupBuilder, Load, Schedule, Step, sources_and_grids, views_of
 from esl_ref.compiler.weights import Chunk, chunks, place
 from esl_ref.program.fields import COMMAND_BYTES
 
@@ -82,9 +82,9 @@ class Pricer:
         events: list[tuple[int, int]] = []
         seen: dict[str, tuple[int, int]] = {}
         for index, step in enumerate(steps):
-            for name in touched(step):
-                first, _ = seen.get(name, (index, index))
-                seen[name] = (first, index + 1)
+            for view in views_of(step):
+                first, _ = seen.get(view.storage.name, (index, index))
+                seen[view.storage.name] = (first, index + 1)
         for name, (begin, end) in self._uses.items():
             size, inside = self._bytes[name], name in seen
             if end < group.first or begin >= group.last or (not inside and begin >= group.first):
