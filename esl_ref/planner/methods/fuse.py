@@ -1,129 +1,174 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fused groups: where to cut a network so that row streaming keeps the fewest bytes alive.
+"""Fused groups: where to cut a network so that row streaming keeps the fewest bytes on chip.
 
 Between groups tensors are whole, inside a group they are rolling row buffers. The largest group decides the arena, so
-the cuts are a shortest path whose length is the maximum of its edges: exact for the given order of nodes.
+the cuts are a shortest path whose length is the maximum of its edges, for the given order of nodes. Storages then get
+addresses that hold over all groups they live in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
-from esl_ref.planner import layout
-from esl_ref.planner.methods.rows import Stream, stream
-from esl_ref.planner.methods.storage import layerwise, readers, roots
-from esl_ref.workloads.graph import Node, ShapeGraph
+from esl_ref.planner.layout import staircase
+from esl_ref.planner.layout.staircase import Staircase
+from esl_ref.planner.methods.occupancy import Context, Occupancy, occupancy
+from esl_ref.planner.methods.rows import Schedule, schedule
+from esl_ref.planner.methods.storage import layerwise
+from esl_ref.workloads.graph import ShapeGraph
 
-__all__ = ["Fusion", "Group", "fuse", "group_bytes"]
+__all__ = ["Fusion", "Group", "fuse", "fuse_at"]
 
 
 @dataclass(frozen=True)
 class Group:
-    """Nodes [first, last) executed row by row; `through` are storages alive meanwhile that it does not touch."""
+    """Nodes [first, last) executed row by row in the order of `plan`; `nbytes` if it had the arena for itself."""
 
     first: int
     last: int
-    stream: Stream
-    through: tuple[str, ...]
+    plan: Schedule
+    state: Occupancy
     nbytes: int
 
 
 @dataclass(frozen=True)
 class Fusion:
-    """Consecutive groups that cover the graph."""
+    """Groups that cover the graph, and for every storage its address and its rows (all, or those of its ring)."""
 
     graph: ShapeGraph
     groups: tuple[Group, ...]
+    address: Mapping[str, int]
+    rows: Mapping[str, int]
+    height: int
 
     @property
-    def peak(self) -> int:
-        """Bytes of the fullest group: a lower bound of the arena."""
-        return max(group.nbytes for group in self.groups)
-
-    @cached_property
-    def problem(self) -> layout.Problem:
-        """One time step per group; storages that live on keep their place."""
-        lives: dict[str, tuple[int, int, int]] = {}
-        for k, group in enumerate(self.groups):
-            made = [(s, rows * self.graph[s].row_bytes) for s, rows in group.stream.rows.items()]
-            held = [(s, self.graph[s].nbytes) for s in (*sorted(group.stream.outside), *group.through)]
-            for name, size in made + held:
-                first, _, most = lives.get(name, (k, k, size))
-                lives[name] = (first, k, max(size, most))
-        return layout.Problem(tuple(layout.Buffer(n, f, l + 1, size) for n, (f, l, size) in lives.items()))
+    def bound(self) -> int:
+        """Most bytes alive at any event of this schedule."""
+        return max(group.state.bound for group in self.groups)
 
 
 class _Cuts:
-    """Lives of storages over positions between nodes, and bounds on groups that are cheap to have."""
+    """Groups of one graph, each evaluated once."""
 
     def __init__(self, graph: ShapeGraph, strip: int) -> None:
         self.graph, self.strip = graph, strip
-        self.nodes = graph.nodes
-        self.root = roots(graph)
-        self.first: dict[str, int] = {}
-        self.last: dict[str, int] = {}
-        for k, node in enumerate(self.nodes):
-            self.first.setdefault(self.root[node.name], k)
-            for name in (node.name, *node.inputs):
-                self.last[self.root[name]] = k
+        self.context = Context(graph)
         self.least = self._least_rows()
+        self._plans: dict[int, Schedule] = {}
+        self._groups: dict[tuple[int, int], Group] = {}
 
     def _least_rows(self) -> list[int]:
-        """Per position, bytes that storages first made there need inside any group: what one reader's row reads."""
-        need = dict.fromkeys(self.first, 1)
-        for storage, users in readers(self.graph, self.root).items():
+        """Per position, bytes that storages first made there need in any group: what one row of a reader reads."""
+        least = [0] * len(self.graph.nodes)
+        for storage, users in self.context.readers.items():
+            need = 1
             for reader, name in users:
-                source = self.graph[name]
-                first, last = reader.rows(source.shape, reader.shape[0] // 2)
-                need[storage] = max(need[storage], min(last - first, source.shape[0]))
-        least = [0] * len(self.nodes)
-        for storage, position in self.first.items():
-            least[position] = need[storage] * self.graph[storage].row_bytes
+                first, last = reader.rows(self.graph[name].shape, reader.shape[0] // 2)
+                need = max(need, last - first)
+            least[self.context.first[storage]] = need * self.graph[storage].row_bytes
         return least
 
-    def crossing(self, position: int) -> list[str]:
-        """Storages alive between nodes `position - 1` and `position`."""
-        return [s for s, first in self.first.items() if first < position <= self.last[s]]
+    def edge(self, position: int) -> int:
+        """Bytes of whole tensors between two groups."""
+        return sum(self.graph[s].nbytes for s in self.context.crossing(position))
 
-    def group(self, first: int, last: int) -> Group:
-        nodes = self.nodes[first:last]
-        inside = {node.name for node in nodes}
-        leaving = [n.name for n in nodes if any(c.name not in inside for c in self.graph.consumers[n.name])]
-        made = stream(self.graph, nodes, leaving, self.strip)
-        touched = made.rows.keys() | made.outside
-        through = tuple(s for s in self.crossing(first) if self.last[s] >= last and s not in touched)
-        return Group(first, last, made, through, made.nbytes + sum(self.graph[s].nbytes for s in through))
+    def state(self, first: int, last: int) -> tuple[Schedule, Occupancy]:
+        if last not in self._plans:
+            self._plans[last] = schedule(self.graph, 0, last, self.strip)
+        plan = self._plans[last].since(first)
+        return plan, occupancy(self.context, plan, first, last)
+
+    def group(self, first: int, last: int, ceiling: int | None = None) -> Group | None:
+        """The group [first, last), or None if more than `ceiling` bytes are alive in it."""
+        if (first, last) not in self._groups:
+            plan, state = self.state(first, last)
+            if ceiling is not None and state.bound > ceiling:
+                return None
+            problem = Staircase(dict(zip(state.names, state.sizes, strict=True)), state.apart, state.bound)
+            _, height = staircase.solve(problem, 1.0, tries=0)
+            self._groups[first, last] = Group(first, last, plan, state, height)
+        return self._groups[first, last]
+
+    def fusion(self, edges: tuple[int, ...], time_limit: float, seed: int, tries: int) -> Fusion:
+        """Groups between consecutive `edges` (0 and the number of nodes included), with addresses."""
+        groups = [self.group(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+        return _placed(self.graph, tuple(g for g in groups if g is not None), time_limit, seed, tries)
 
 
-def group_bytes(graph: ShapeGraph, first: int, last: int, strip: int = 1) -> int:
-    """Bytes alive while nodes [first, last) run as one fused group of the graph."""
-    return _Cuts(graph, strip).group(first, last).nbytes
-
-
-def fuse(graph: ShapeGraph, strip: int = 1) -> Fusion:
-    """Groups of least peak; among equal peaks, fewest groups."""
+def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int = 0) -> Fusion:
+    """Groups of least height found in `time_limit` seconds, beginning with the best cuts for groups by themselves."""
     cuts = _Cuts(graph, strip)
-    count = len(graph.nodes)
-    ceiling = min(cuts.group(0, count).nbytes, layerwise(graph).bound)
-    edge = [sum(graph[s].nbytes for s in cuts.crossing(k)) if 0 < k < count else 0 for k in range(count + 1)]
-    best: list[tuple[int, int, tuple[Group, ...]] | None] = [(0, 0, ())] + [None] * count
+    until = time.monotonic() + time_limit
+    edges = _least_groups(cuts)
+    return _climb(cuts, edges, until, seed)
+
+
+def fuse_at(
+    graph: ShapeGraph, cuts: tuple[int, ...], strip: int = 1, time_limit: float = 10.0, seed: int = 0
+) -> Fusion:
+    """Groups between the node positions `cuts`."""
+    return _Cuts(graph, strip).fusion((0, *cuts, len(graph.nodes)), time_limit, seed, 4000)
+
+
+def _least_groups(cuts: _Cuts) -> tuple[int, ...]:
+    """Edges of groups whose largest is least; among equals, fewest groups."""
+    count = len(cuts.graph.nodes)
+    whole = cuts.group(0, count)
+    assert whole is not None
+    ceiling = min(layerwise(cuts.graph).bound, whole.nbytes)
+    edge = [cuts.edge(k) if 0 < k < count else 0 for k in range(count + 1)]
+    best: list[tuple[int, int, tuple[int, ...]] | None] = [(0, 0, (0,))] + [None] * count
+    best[count] = (whole.nbytes, 1, (0, count))
     for last in range(1, count + 1):
-        if edge[last] > ceiling:
-            continue
-        for first in _starts(cuts, last, ceiling):
-            before = best[first]
-            if before is None or edge[first] > ceiling:
+        for first in _starts(cuts, last, ceiling) if edge[last] <= ceiling else ():
+            before, now = best[first], best[last]
+            if before is None or (now is not None and now[0] <= before[0]):
                 continue
-            group = cuts.group(first, last)
-            candidate = (max(before[0], group.nbytes), before[1] + 1, (*before[2], group))
-            now = best[last]
-            if candidate[0] <= ceiling and (now is None or candidate[:2] < now[:2]):
+            group = cuts.group(first, last, ceiling if now is None else min(now[0], ceiling))
+            if group is None or group.nbytes > ceiling:
+                continue
+            candidate = (max(before[0], group.nbytes), before[1] + 1, (*before[2], last))
+            if now is None or candidate[:2] < now[:2]:
                 best[last] = candidate
     found = best[count]
-    assert found is not None, "a single group is always within the ceiling, or layer-by-layer is"
-    return Fusion(graph, found[2])
+    assert found is not None
+    return found[2]
+
+
+def _climb(cuts: _Cuts, edges: tuple[int, ...], until: float, seed: int) -> Fusion:
+    """Addresses must hold over all groups; where that costs bytes, other cuts may cost fewer."""
+    best = cuts.fusion(edges, max(0.5, until - time.monotonic()), seed, 2000)
+    again = True
+    while again and time.monotonic() < until:
+        again = False
+        for trial in _neighbours(edges, len(cuts.graph.nodes)):
+            if best.height <= max(g.nbytes for g in best.groups) or time.monotonic() > until:
+                return best
+            # Only the largest of a trial's groups can rule it out without laying it out.
+            groups = [cuts.group(a, b, best.height) for a, b in zip(trial, trial[1:], strict=False)]
+            if any(group is None or group.nbytes >= best.height for group in groups):
+                continue
+            found = cuts.fusion(trial, 1.0, seed, 60)
+            if found.height < best.height:
+                best, edges, again = found, trial, True
+                break
+    return best
+
+
+def _neighbours(edges: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]:
+    """Edge sets with one inner cut removed, moved or added."""
+    inner = edges[1:-1]
+    for k in range(len(inner)):
+        yield (0, *inner[:k], *inner[k + 1 :], count)
+    for k in range(len(inner)):
+        for position in (inner[k] + d for d in (-1, 1, -2, 2, -3, 3)):
+            if 0 < position < count and position not in inner:
+                yield (0, *sorted({*inner[:k], *inner[k + 1 :], position}), count)
+    for position in range(1, count):
+        if position not in inner:
+            yield (0, *sorted((*inner, position)), count)
 
 
 def _starts(cuts: _Cuts, last: int, ceiling: int) -> Iterator[int]:
@@ -131,11 +176,24 @@ def _starts(cuts: _Cuts, last: int, ceiling: int) -> Iterator[int]:
     total = 0
     for first in range(last - 1, -1, -1):
         total += cuts.least[first]
-        if total > ceiling:
+        if total > 2 * ceiling:  # rings may share bytes, but never half of them
             return
         yield first
 
 
-def order_of(groups: Sequence[Group], nodes: Sequence[Node]) -> list[Node]:
-    """Nodes in group order."""
-    return [node for group in groups for node in nodes[group.first : group.last]]
+def _placed(graph: ShapeGraph, groups: tuple[Group, ...], time_limit: float, seed: int, tries: int) -> Fusion:
+    """Addresses that hold in all groups: distances are the largest any group asks for."""
+    sizes: dict[str, int] = {}
+    rows: dict[str, int] = {}
+    apart: dict[tuple[str, str], int] = {}
+    started = time.monotonic()
+    for group in groups:
+        for name, size, count in zip(group.state.names, group.state.sizes, group.state.rows, strict=True):
+            sizes[name] = max(size, sizes.get(name, 0))
+            rows[name] = max(count, rows.get(name, 0))
+        for pair, distance in group.state.apart.items():
+            apart[pair] = max(distance, apart.get(pair, distance))
+    bound = max((group.nbytes for group in groups), default=0)
+    left = max(0.1, time_limit - (time.monotonic() - started))
+    offsets, height = staircase.solve(Staircase(sizes, apart, bound), left, seed, tries)
+    return Fusion(graph, groups, offsets, rows, height)

@@ -1,91 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Row streaming of a fused group: how many rows each tensor must keep, found by playing the row schedule.
+"""Row streaming of a fused group: the schedule of rows, found by playing it.
 
-Rows are made on demand, one at a time and each exactly once: a row of a sink asks for the rows it reads, these ask for
-theirs, and so on. A tensor's rolling buffer must hold everything between the oldest row that some reader still needs
-and the newest row made. No row is made twice, so there is no recomputation, whatever the skew of the readers.
+Rows are made on demand, a strip at a time and each exactly once: a row of a sink asks for the rows it reads, these ask
+for theirs, and so on. No row is made twice, so there is no recomputation, whatever the skew of the readers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from esl_ref.planner.methods.storage import readers, roots
-from esl_ref.workloads.graph import Kind, Node, ShapeGraph
+import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Stream", "stream"]
+from esl_ref.workloads.graph import Node, ShapeGraph
+
+__all__ = ["Schedule", "schedule"]
+
+Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Stream:
-    """Rolling rows per storage of a group, and bytes of all its storages together.
+class Schedule:
+    """Event k: node number `nodes[k]` of the graph has now made its rows below `targets[k]`."""
 
-    `rows` covers storages made in the group; those that leave it have all their rows. `outside` are the storages made
-    before the group that it reads.
-    """
+    nodes: Ints
+    targets: Ints
 
-    rows: Mapping[str, int]
-    outside: frozenset[str]
-    nbytes: int
+    def since(self, first: int) -> Schedule:
+        """The events of nodes numbered `first` and up: still in an order that respects every dependency."""
+        keep = self.nodes >= first
+        return Schedule(self.nodes[keep], self.targets[keep])
 
 
 class _Play:
-    """State of the row schedule of one group: rows made per node, rows still needed per storage."""
+    """State of the row schedule of one group: rows made per node."""
 
-    def __init__(self, graph: ShapeGraph, group: Sequence[Node], strip: int) -> None:
-        self.graph, self.strip = graph, strip
-        self.root = roots(graph)
-        self.inside = {node.name for node in group}
-        self.members: dict[str, list[Node]] = {}
-        for node in group:
-            self.members.setdefault(self.root[node.name], []).append(node)
-        everyone = readers(graph, self.root)
-        self.readers = {s: [(n, i) for n, i in everyone[s] if n.name in self.inside] for s in self.members}
-        self.made = dict.fromkeys(self.inside, 0)
-        self.height = dict.fromkeys(self.members, 0)
+    def __init__(self, graph: ShapeGraph, first: int, last: int, strip: int) -> None:
+        self.strip = strip
+        number = {node.name: k for k, node in enumerate(graph.nodes)}
+        self.group = graph.nodes[first:last]
+        self.index = {node.name: number[node.name] for node in self.group}
+        depth = _depths(self.group)
+        # Per node: (source node, its rows needed for each target) of inputs made in the group. Short branches go first:
+        # they let go of the rows they share before a deep branch asks for more of them.
+        self.needs: dict[str, list[tuple[Node, list[int]]]] = {
+            node.name: [
+                (graph[name], [0] + [node.rows(graph[name].shape, y)[1] for y in range(node.shape[0])])
+                for name in sorted(dict.fromkeys(node.inputs), key=lambda name: depth.get(name, 0))
+                if name in self.index
+            ]
+            for node in self.group
+        }
+        self.made = dict.fromkeys(self.index, 0)
+        self.events: list[tuple[int, int]] = []
 
     def make(self, node: Node, until: int) -> None:
         """Make rows of `node` up to `until` (exclusive), in strips, with everything they read."""
-        rows = node.shape[0]
-        while self.made[node.name] < until:
-            target = min(rows, (self.made[node.name] // self.strip + 1) * self.strip)
-            for name in node.inputs:
-                if name in self.inside:
-                    source = self.graph[name]
-                    # Within a strip the last row reaches furthest down.
-                    self.make(source, node.rows(source.shape, target - 1)[1])
-            self.made[node.name] = target
-            self._measure(self.root[node.name], target)
-
-    def _measure(self, storage: str, newest: int) -> None:
-        """Rows alive right after rows up to `newest` were written, while everything they were made from is alive."""
-        oldest = min((self._oldest(reader, name) for reader, name in self.readers[storage]), default=newest - self.strip)
-        self.height[storage] = max(self.height[storage], newest - min(oldest, newest - 1))
-
-    def _oldest(self, reader: Node, name: str) -> int:
-        """First row of input `name` that `reader` has not finished with."""
-        done = self.made[reader.name]
-        source = self.graph[name]
-        return source.shape[0] if done >= reader.shape[0] else reader.rows(source.shape, done)[0]
+        name, rows = node.name, node.shape[0]
+        while self.made[name] < until:
+            target = min(rows, (self.made[name] // self.strip + 1) * self.strip)
+            for source, needed in self.needs[name]:
+                if self.made[source.name] < needed[target]:
+                    self.make(source, needed[target])
+            self.made[name] = target
+            self.events.append((self.index[name], target))
 
 
-def stream(graph: ShapeGraph, group: Sequence[Node], leaving: Collection[str], strip: int = 1) -> Stream:
-    """Rolling buffers of the nodes of `group` (consecutive in the graph), `strip` rows at a time.
-
-    `leaving` are the nodes whose tensors are read after the group: kept whole. Network outputs that nobody reads leave
-    the chip row by row.
-    """
-    play = _Play(graph, group, strip)
-    sinks = [n for n in group if n.name in leaving or not any(c.name in play.inside for c in graph.consumers[n.name])]
+def schedule(graph: ShapeGraph, first: int, last: int, strip: int = 1) -> Schedule:
+    """Order of rows of nodes [first, last) of `graph`, `strip` rows at a time."""
+    play = _Play(graph, first, last, strip)
+    sinks = _sinks(graph, play.group)
     while pending := [n for n in sinks if play.made[n.name] < n.shape[0]]:
         # The sink that lags most, in its own rows, goes next: rows shared by sinks then need not wait long.
         sink = min(pending, key=lambda n: play.made[n.name] / n.shape[0])
         play.make(sink, play.made[sink.name] + 1)
-    # A storage that other groups write or read has to be there as a whole.
-    whole = {play.root[name] for name in leaving if name in play.inside}
-    whole |= {s for node in graph.nodes if node.name not in play.inside and (s := play.root[node.name]) in play.members}
-    rows = {s: graph[s].shape[0] if s in whole else play.height[s] for s in play.members}
-    outside = {play.root[i] for node in group for i in node.inputs if i not in play.inside} - play.members.keys()
-    nbytes = sum(count * graph[s].row_bytes for s, count in rows.items())
-    return Stream(rows, frozenset(outside), nbytes + sum(graph[s].nbytes for s in outside))
+    events = np.array(play.events, np.int64).reshape(-1, 2)
+    return Schedule(events[:, 0], events[:, 1])
+
+
+def _depths(group: Sequence[Node]) -> dict[str, int]:
+    """Most layers with a window of several rows on any way into a node."""
+    depth: dict[str, int] = {}
+    for node in group:
+        depth[node.name] = max((depth.get(name, 0) for name in node.inputs), default=0) + (node.kernel[0] > 1)
+    return depth
+
+
+def _sinks(graph: ShapeGraph, group: Sequence[Node]) -> list[Node]:
+    """Nodes of the group that something outside reads, or nobody."""
+    inside = {node.name for node in group}
+    return [
+        n for n in group if not all(c.name in inside for c in graph.consumers[n.name]) or not graph.consumers[n.name]
+    ]

@@ -14,8 +14,12 @@ from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 __all__ = ["layerwise", "readers", "roots"]
 
 
-def roots(graph: ShapeGraph) -> dict[str, str]:
-    """Node name -> name of the node whose tensor holds its bytes (itself, a concatenation, or a reshape's input)."""
+def roots(graph: ShapeGraph, in_place: bool = False) -> dict[str, str]:
+    """Node name -> name of the node whose tensor holds its bytes.
+
+    That is itself, a concatenation, a reshape's input, or, if `in_place`, the elementwise node that alone reads it and
+    writes its results over it.
+    """
     parent: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -31,7 +35,17 @@ def roots(graph: ShapeGraph) -> dict[str, str]:
                 # A network input comes as it is; what already lies in one concatenation must be copied into another.
                 if name not in parent and graph[name].kind is not Kind.INPUT and node.inputs.count(name) == 1:
                     parent[name] = node.name
+        elif in_place and node.kind in (Kind.ADD, Kind.TABLE):
+            for name in node.inputs:
+                if name not in parent and _only_reader(graph, name, node) and graph[name].shape == node.shape:
+                    parent[name] = node.name
+                    break
     return {node.name: find(node.name) for node in graph.nodes}
+
+
+def _only_reader(graph: ShapeGraph, name: str, reader: Node) -> bool:
+    made_here = graph[name].kind is not Kind.INPUT and name not in graph.outputs
+    return made_here and graph.consumers[name] == (reader,) and reader.inputs.count(name) == 1
 
 
 def readers(graph: ShapeGraph, root: Mapping[str, str]) -> dict[str, list[tuple[Node, str]]]:
