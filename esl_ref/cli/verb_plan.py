@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`esl-ref plan`: how a model runs on the machine, and what that costs on chip and in cycles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, to_plain, write_json
+from esl_ref.report.plan import PlanReport, SegmentReport
+
+METHODS = ("joint", "layerwise")
+
+
+def _short(name: str, width: int = 44) -> str:
+    last = name.split(";")[-1]
+    return last if len(last) <= width else "…" + last[-(width - 1) :]
+
+
+def _buffers(segment: SegmentReport) -> Table:
+    table = Table(title=f"SRAM map of {segment.name}", title_justify="left")
+    table.add_column("buffer")
+    for title in ("address", "bytes", "first step", "last step"):
+        table.add_column(title, justify="right")
+    table.add_column("at peak")
+    for b in segment.buffers:
+        numbers = (f"{b.address:,}", f"{b.bytes:,}", str(b.first), str(b.last - 1))
+        table.add_row(escape(_short(b.name)), *numbers, "●" if b.at_peak else "")
+    return table
+
+
+def _segment(segment: SegmentReport) -> None:
+    console = output_console()
+    console.print(_buffers(segment))
+    gap = segment.height - segment.bound
+    console.print(
+        f"arena {segment.height:,} bytes, liveness lower bound {segment.bound:,} "
+        f"({'met' if gap == 0 else f'{gap:,} above it'}); {segment.commands} commands"
+    )
+    streamed = [g for g in segment.groups if g.strip]
+    for g in streamed:
+        names = [_short(t, 28) for t in (g.tasks[0], g.tasks[-1])]
+        span = escape(names[0]) if len(g.tasks) == 1 else f"{escape(names[0])} … {escape(names[1])}"
+        console.print(f"  streamed {g.strip} row(s) at a time: {span} ({len(g.tasks)} task(s))")
+    table = Table(title="predicted cycles by term", title_justify="left")
+    table.add_column("term")
+    table.add_column("cycles", justify="right")
+    for name, value in segment.terms.items():
+        if value and name not in ("READ_BEATS", "WRITE_BEATS", "COMMANDS"):
+            table.add_row(name.lower().replace("_", " "), f"{value:,}")
+    console.print(table)
+    console.print(f"external traffic: {segment.read_bytes:,} bytes read, {segment.write_bytes:,} written")
+
+
+def show(result: PlanReport) -> None:
+    """Print a plan."""
+    console = output_console()
+    console.print(f"[bold]{escape(result.model)}[/bold] on {result.arch['name']} ({result.arch_hash})")
+    for segment in result.segments:
+        _segment(segment)
+    if result.host:
+        console.print(f"on the host: {escape(', '.join(_short(h) for h in result.host))}")
+    b = result.bounds
+    console.print(
+        f"predicted {result.cycles:,} cycles; bounds: {b.ideal:,} ideal, {b.lanes:,} in whole lanes, "
+        f"{b.weights:,} for the weights' way over the bus"
+    )
+    s = result.sram_bytes
+    console.print(
+        f"on-chip bytes: {s['tensors']:,} tensors, {s['with_input']:,} with the network input, "
+        f"{s['with_scratch']:,} with weights and scratch, {s['rtl_memories']:,} in the RTL's memories"
+    )
+
+
+@click.command("plan")
+@click.argument("model", type=click.Path())
+@click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
+@click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
+@click.option("--method", type=click.Choice(METHODS), default="joint", show_default=True,
+              help="joint: the planner's best; layerwise: whole layers one after the other.")  # fmt: skip
+@json_option
+def command(model: str, arch: str, sram: int | None, method: str, json_file: Path | None) -> None:
+    """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
+
+    \b
+    Examples: esl-ref plan net.tflite
+              esl-ref plan net.tflite --sram 24K        the fastest plan within 24 KiB of activation SRAM
+              esl-ref plan net.tflite --json plan.json
+
+    With a budget that cannot be met the answer says the smallest that can, and which tensors stand in the way.
+    """
+    from esl_ref import arch as architecture
+    from esl_ref.compiler import compile_model
+    from esl_ref.frontends import load
+    from esl_ref.planner import choose
+    from esl_ref.report.plan import report
+
+    strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
+    graph = load(model)
+    with progress_console().status(f"planning {escape(Path(model).name)}"):
+        compiled = compile_model(graph, architecture.load(arch), sram=sram, strategy=strategy)
+        result = report(compiled, model)
+    write_json(json_file, {**to_plain(result), "height": result.height, "least_cycles": result.bounds.least})
+    if str(json_file) != "-":
+        show(result)
