@@ -168,6 +168,8 @@ def _build_in(folder: Path, spec: BuildSpec, tools: Toolchain) -> Build:
     except (RuntimeError, SystemExit) as error:
         raise ToolError(f"Verilator could not build {spec.top}", hint=_keep_log(folder, log)) from error
     _keep_runtime(runtime, folder)
+    for header in folder.glob("*.gch"):
+        header.unlink()  # precompiled headers are a hundred times the size of the model, and done with
     seconds = round(time.monotonic() - start, 2)
     (folder / "build.json").write_text(json.dumps({"top": spec.top, "seconds": seconds, "tools": tools.describe()}))
     return Build(folder, spec.top, spec.waves, seconds, cached=False)
