@@ -40,7 +40,7 @@ def packed(ctx: Context, tensor: str, view: View) -> tuple[Task, View]:
     name = f"{tensor}:packed:{ctx.layer}"
     dense = View.dense(Storage(name, view.nbytes), view.shape)
     ctx.binder.alias(name, dense)
-    return copy(ctx.arch, f"pack {tensor}", tensor, ctx.layer, view, dense), dense
+    return copy(ctx.arch, f"pack {tensor}", name, ctx.layer, view, dense), dense
 
 
 def table(ctx: Context, op: ir.Table) -> Iterator[Task]:
@@ -96,7 +96,9 @@ def reshape(ctx: Context, op: ir.Reshape) -> Iterator[Task]:
         ctx.binder.alias(name, view)
         return
     target = ctx.binder.target(name)
-    if view is not None and view == target:
+    if view is not None:
+        if view != target:
+            yield copy(ctx.arch, op.name, name, ctx.layer, view, target)
         return
     inner = contiguous(target, source.shape)
     if inner is not None:
