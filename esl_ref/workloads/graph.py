@@ -46,15 +46,16 @@ class Kind(enum.Enum):
     SOFTMAX = "softmax"
 
 
-WINDOWED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVG_POOL, Kind.PAD})
-_ROW_WISE = frozenset({Kind.ADD, Kind.TABLE, Kind.CONCAT, Kind.SLICE, Kind.EMBED})
+WINDOWED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVG_POOL, Kind.PAD, Kind.SLICE})
+_ROW_WISE = frozenset({Kind.ADD, Kind.TABLE, Kind.CONCAT, Kind.EMBED})
 ALIASES = frozenset({Kind.RESHAPE})
 """Kinds that make no bytes of their own: their output is their input under another shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator and the tensor it makes. `pad` is (top, bottom, left, right); `scale` is a resize or reorg factor.
+    """One operator and the tensor it makes. `scale` is a resize or reorg factor; `pad` is (top, bottom, left, right),
+    negative where a slice leaves rows out.
 
     `weights` and `biases` are counted after folding batch normalisation; `norm` says that there was one, whose two more
     trained parameters per channel published counts include. `itemsize` is bytes per element.

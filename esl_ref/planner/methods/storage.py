@@ -58,11 +58,14 @@ def readers(graph: ShapeGraph, root: Mapping[str, str]) -> dict[str, list[tuple[
     return found
 
 
-def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None) -> layout.Problem:
-    """Buffers of layer-by-layer execution in `order`; one time step per node, freed after the last use."""
+def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None, copies: bool = False) -> layout.Problem:
+    """Buffers of layer-by-layer execution in `order`; one time step per node, freed after the last use.
+
+    With `copies`, a concatenation copies its inputs instead of being written in place.
+    """
     nodes = tuple(order or graph.nodes)
     step = {node.name: k for k, node in enumerate(nodes)}
-    root = roots(graph)
+    root = {n.name: n.name for n in nodes} if copies else roots(graph)
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for node in nodes:
