@@ -18,8 +18,7 @@ def extent_layout() -> data.StructLayout:
 
 
 class StoreBeats(wiring.Component):
-    """One beat per cycle where a beat is no wider than a vector, else one per axi_bytes / lanes cycles. The bytes
-    behind a row's end have no strobe.
+    """One beat per cycle. The bytes behind a row's end have no strobe.
 
     Members
     -------
@@ -60,10 +59,7 @@ class StoreBeats(wiring.Component):
         with m.If(self.extent.valid & self.extent.ready):
             first = self.extent.payload
             m.d.sync += [active.eq(1), rows.eq(first.rows), row_bytes.eq(first.row_bytes), left.eq(first.row_bytes)]
-        if self._arch.lanes >= axi_bytes:
-            self._cut(m, active, sent, row_end)
-        else:
-            self._join(m, active, sent, left)
+        self._cut(m, active, sent, row_end)
         return m
 
     def _cut(self, m: Module, active: Signal, sent: Signal, row_end: Signal) -> None:
@@ -79,23 +75,3 @@ class StoreBeats(wiring.Component):
         ]
         with m.If(sent):
             m.d.sync += part.eq(Mux(done, 0, part + 1))
-
-    def _join(self, m: Module, active: Signal, sent: Signal, left: Signal) -> None:
-        """Several vectors to a beat; a row's last beat may hold fewer."""
-        lanes = self._arch.lanes
-        count = self._arch.axi_bytes // lanes
-        held = [Signal(8 * lanes, name=f"held{i}", reset_less=True) for i in range(count)]
-        have = Signal(range(count + 1))
-        complete = (have == count) | (have * lanes >= left)
-        m.d.comb += [
-            self.beats.valid.eq(active & complete),
-            self.beats.payload.data.eq(Cat(held)),
-            self.vectors.ready.eq(active & ~complete),
-        ]
-        with m.If(sent):
-            m.d.sync += have.eq(0)
-        with m.Elif(self.vectors.valid & self.vectors.ready):
-            m.d.sync += have.eq(have + 1)
-            for i, part in enumerate(held):
-                with m.If(have == i):
-                    m.d.sync += part.eq(self.vectors.payload)

@@ -53,8 +53,8 @@ class StoreWalk(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        # A vector lasts this many beats at least; while they go out, the next ones are on their way.
-        beats = max(1, self._arch.lanes // self._arch.axi_bytes)
+        # A vector lasts this many beats; while they go out, the next ones are on their way.
+        beats = self._arch.lanes // self._arch.axi_bytes
         depth = -(-(self._read_latency + 1) // beats) + 1
         m.submodules.vectors = fifo = RegisterFifo(8 * self._arch.lanes, depth)
         wiring.connect(m, fifo.pop, wiring.flipped(self.vectors))
