@@ -92,6 +92,7 @@ class Control(wiring.Component):
 
     def _connect_queues(self, m: Module) -> None:
         units = (self._loader.command, self._storer.command, self._engine.command)
+        m.d.comb += self._fetch.prog_addr.eq(self._registers.prog_addr)
         completed = (self._loader.completed, self._storer.completed, self._engine.completed)
         for i, (queue, retire) in enumerate(zip(self._queues, self._retire, strict=True)):
             m.d.comb += [
