@@ -20,6 +20,7 @@ __all__ = ["command"]
 @click.option("--input", "input_file", type=click.Path(path_type=Path, dir_okay=False), metavar="X.npy|X.npz|IMAGE",
               help="Input of the network; random but seeded if left out.")  # fmt: skip
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit and to build; default: what the plan needs.")
+@click.option("--fixed", is_flag=True, help="Build the architecture as described instead of sizing its memories.")
 @click.option("--stall", type=click.FloatRange(0, 0.95), default=0.0, show_default=True, metavar="P",
               help="Withhold every handshake on every AXI channel with this probability per cycle.")  # fmt: skip
 @click.option("--latency", type=click.IntRange(2, 65535), default=32, show_default=True,
@@ -87,6 +88,7 @@ def _options(given: dict[str, Any]) -> Any:
     return Options(
         load_arch(given["arch_name"]), given["out"], given["sram"], memory, given["repeat"],
         [load(path) for path in given["between"]], given["waves"], given["flips"], given["executor"] == "rtl",
+        given["fixed"],
     )  # fmt: skip
 
 
@@ -107,7 +109,7 @@ def _repeat_command(model: Path, given: dict[str, Any]) -> str:
         for value in given[name]:
             words += [option, value]
     words += ["--executor", given["executor"], "--out", given["out"]]
-    return shlex.join([*map(str, words), *(["--waves"] if given["waves"] else [])])
+    return shlex.join([*map(str, words), *(f"--{name}" for name in ("fixed", "waves") if given[name])])
 
 
 def _finish(outcome: Any, extra: dict[str, Any], given: dict[str, Any], json_file: Path | None) -> None:

@@ -39,9 +39,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """sram: activation SRAM bytes to build (None: what the plan needs). between: networks run between repeats.
-    flips: constants whose bytes are inverted in the RTL's memory, to see the locator at work. rtl: False leaves the RTL
-    out, so that no simulator is needed."""
+    """sram: activation SRAM bytes to build (None: what the plan needs). fixed: build `arch` as it is described, not as
+    the plan would need (then networks share one build). between: networks run between repeats. flips: constants
+    whose bytes are inverted in the RTL's memory, to see the locator at work. rtl: False leaves the RTL out, so that no
+    simulator is needed."""
 
     arch: Arch
     folder: Path
@@ -52,6 +53,7 @@ class Options:
     waves: bool = False
     flips: tuple[int, ...] = ()
     rtl: bool = True
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,9 @@ def cosimulate(
 def _workloads(graph: Graph, inputs: Mapping[str, Array], options: Options) -> tuple[Workload, list[Workload]]:
     """The network and those in between, all compiled for one machine."""
     graphs = [(graph, inputs), *((g, random_inputs(g, options.memory.seed)) for g in options.between)]
-    made = [prepare(g, x, options.arch, sram=options.sram) for g, x in graphs]
-    if len(made) > 1:
+    sized = options.arch if options.fixed else None
+    made = [prepare(g, x, options.arch, sram=options.sram, sized=sized) for g, x in graphs]
+    if len(made) > 1 and not options.fixed:
         machine = common_machine(made)
         made = [prepare(g, x, options.arch, sized=machine) for g, x in graphs]
     return made[0], made[1:]

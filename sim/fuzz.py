@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random layers on ESL machine and RTL, many Programs in one simulation without reset; a failing one is made smaller."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from esl_ref.arch import Arch
+from esl_ref.compiler import compile_model
+from esl_ref.errors import BudgetError, NumericError, PlanError
+from esl_ref.executor import run
+from sim.compare import differing
+from sim.jobs import Backend, Job, JobResult
+from sim.machine_backend import MachineBackend
+from sim.random_layers import LayerSpec, build, inputs_of, is_legal, random_spec
+from sim.rtl_backend import RtlBackend
+from sim.runner import MemoryTiming
+
+__all__ = ["Failure", "FuzzResult", "fuzz", "shrink", "try_layers"]
+
+MEMORY_BYTES = 1 << 20
+_BATCH = 50
+_MAX_SHRINKS = 400
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A layer on which `backend` and golden part; `smallest` is the least layer found that still fails."""
+
+    spec: LayerSpec
+    backend: str
+    what: str
+    smallest: LayerSpec
+
+
+@dataclass(frozen=True)
+class FuzzResult:
+    """layers compared, those the compiler leaves to the host or refuses with a reason, and the failures."""
+
+    layers: int
+    left_out: int
+    failures: tuple[Failure, ...]
+    cycles: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Case:
+    spec: LayerSpec
+    job: Job
+    golden: dict
+
+
+def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> _Case | None:
+    """Compile a layer for exactly this machine; None if golden refuses its numbers or no operator is the machine's."""
+    graph = build(spec)
+    inputs = inputs_of(spec, graph)
+    try:
+        golden = run(graph, inputs, keep="all")
+        compiled = compile_model(graph, arch, trace=True, sized=arch)
+    except (BudgetError, NumericError, PlanError):
+        return None
+    step = compiled.programs[0]
+    given = {name: golden[name] for name in step.segment.inputs}
+    return _Case(spec, Job(graph.name, step.program, given, memory), golden)
+
+
+def _verdict(case: _Case, result: JobResult) -> str:
+    if result.failure:
+        return result.failure
+    wrong = differing(case.golden, result.tensors)
+    if not wrong:
+        return ""
+    expected, actual = case.golden[wrong[0]], result.tensors[wrong[0]]
+    return f"tensor '{wrong[0]}': {int((expected != actual).sum())} of {actual.size} elements differ"
+
+
+def try_layers(cases: Sequence[_Case], backends: Sequence[Backend]) -> Iterator[tuple[_Case, str, str]]:
+    """(case, backend, what) of everything that fails."""
+    for backend in backends:
+        for case, result in zip(cases, backend.run([c.job for c in cases]), strict=True):
+            if what := _verdict(case, result):
+                yield case, backend.name, what
+
+
+def _smaller(spec: LayerSpec) -> Iterator[LayerSpec]:
+    """Layers with one number nearer to the simplest, boldest step first."""
+    simplest = LayerSpec(spec.kind, spec.seed)
+    for field in dataclasses.fields(spec):
+        if field.name in ("kind", "seed"):
+            continue
+        value, least = getattr(spec, field.name), getattr(simplest, field.name)
+        if value == least:
+            continue
+        yield dataclasses.replace(spec, **{field.name: least})
+        if isinstance(value, tuple):
+            for place in range(len(value)):
+                for step in _between(value[place], least[place]):
+                    yield dataclasses.replace(spec, **{field.name: (*value[:place], step, *value[place + 1 :])})
+        elif isinstance(value, int) and not isinstance(value, bool):
+            for step in _between(value, least):
+                yield dataclasses.replace(spec, **{field.name: step})
+
+
+def _between(value: int, least: int) -> list[int]:
+    """Half way, and one step."""
+    if value == least:
+        return []
+    half, one = (value + least) // 2, value + (1 if least > value else -1)
+    return [v for v in dict.fromkeys((least, half, one)) if v != value]
+
+
+def shrink(spec: LayerSpec, fails: Callable[[LayerSpec], bool]) -> LayerSpec:
+    """The smallest layer reached by single steps that keep failing."""
+    tried = 0
+    improved = True
+    while improved and tried < _MAX_SHRINKS:
+        improved = False
+        for candidate in _smaller(spec):
+            if tried >= _MAX_SHRINKS:
+                break
+            if not _consistent(candidate):
+                continue
+            tried += 1
+            if fails(candidate):
+                spec, improved = candidate, True
+                break
+    return spec
+
+
+def _consistent(spec: LayerSpec) -> bool:
+    """Legal, and channels agree where the kind ties them."""
+    if spec.kind == "depthwise" and spec.outputs % spec.channels:
+        return False
+    if spec.kind not in ("conv", "depthwise", "fc") and spec.outputs != spec.channels:
+        return False
+    return spec.clamp[0] < spec.clamp[1] and is_legal(spec)
+
+
+def fuzz(
+    arch: Arch, count: int, seed: int, folder: Path, *, stall: float = 0.0, rtl: bool = True,
+    progress: Callable[[int], None] = lambda done: None,
+) -> FuzzResult:  # fmt: skip
+    """`count` random layers from `seed` on one machine, built once. The first few failures are shrunk."""
+    backends: list[Backend] = [MachineBackend()]
+    if rtl:
+        backends.append(RtlBackend(arch, MEMORY_BYTES, folder / "run"))
+    failures: list[Failure] = []
+    left_out = compared = cycles = 0
+    seconds = 0.0
+    for first in range(0, count, _BATCH):
+        numbers = range(first, min(first + _BATCH, count))
+        made = [case_of(random_spec(seed + n, arch.lanes), arch, MemoryTiming(stall=stall, seed=seed + n)) for n in numbers]
+        cases = [case for case in made if case is not None]
+        left_out, compared = left_out + len(made) - len(cases), compared + len(cases)
+        for case, name, what in try_layers(cases, backends):
+            failures.append(_failure(case, name, what, backends, shrinking=not failures))
+        progress(numbers[-1] + 1)
+    return FuzzResult(compared, left_out, tuple(failures), cycles, seconds)
+
+
+def _failure(case: _Case, name: str, what: str, backends: Sequence[Backend], *, shrinking: bool) -> Failure:
+    own = [b for b in backends if b.name == name]
+
+    def fails(spec: LayerSpec) -> bool:
+        again = case_of(spec, case.job.program.arch, case.job.memory)
+        return again is not None and bool(list(try_layers([again], own)))
+
+    smallest = shrink(case.spec, fails) if shrinking and fails(case.spec) else case.spec
+    return Failure(case.spec, name, what, smallest)
