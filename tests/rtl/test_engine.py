@@ -118,11 +118,15 @@ def test_dependent_commands_see_their_predecessors_bytes() -> None:
     assert outcome.causes[Cause.WAIT_COMPUTE] > 0
 
 
-def test_waits_for_loads_and_stores() -> None:
+@pytest.mark.parametrize(
+    ("wait", "behind", "past"),
+    # Counts are modulo 2**16; up to half the range before what is asked for is behind it, half from there on past it.
+    [(0xFFFE, 0xFFFD, 1), (0x5000, 0, 0x9001)],
+)
+def test_waits_for_loads_and_stores(wait: int, behind: int, past: int) -> None:
     case = make_case("pool", random.Random(3).randint, 3, TINY)
-    command = case.command.replace(need_load=1, wait_load=0xFFFE, need_store=1, wait_store=3)
-    # Counts are modulo 2**16: 0xFFFD is behind 0xFFFE, 1 is past it.
-    counts = {0: (0xFFFD, 2), 50: (1, 2), 80: (1, 4)}
+    command = case.command.replace(need_load=1, wait_load=wait, need_store=1, wait_store=3)
+    counts = {0: (behind, 2), 50: (past, 2), 80: (past, 4)}
     outcome = EngineBench(TINY).run(Job([command], case.act, used_words(case), case.table, counts=counts))[0]
     assert not differences(outcome.act, naive_result(case))
     waited = [cycle for cycle, cause in outcome.issued if cause is Cause.WAIT_LOAD]
