@@ -140,7 +140,10 @@ class Context:
         if not fits:
             raise self.bad(op, f"output '{tensor.name}' is declared {list(tensor.shape)} but computes to {list(shape)}")
         self._shapes[tensor.index] = shape
-        return self.use(op, tensor)
+        name = self.use(op, tensor)
+        if self.tensors[name].shape != shape:  # used before it was declared, with dimensions the file leaves open
+            self.tensors[name] = dataclasses.replace(self.tensors[name], shape=shape)
+        return name
 
     def use(self, op: FileOperator | None, tensor: FileTensor) -> str:
         """The tensor's name in the graph, entering it on first use."""

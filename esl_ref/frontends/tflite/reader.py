@@ -24,7 +24,7 @@ from esl_ref.frontends.tflite.schema import OPTION_FIELDS, FileModel, FileOperat
 __all__ = ["MAX_FILE_BYTES", "MAX_TENSOR_ELEMENTS", "is_tflite", "read_bytes", "read_file"]
 
 MAX_FILE_BYTES = 1 << 30
-MAX_TENSOR_ELEMENTS = 1 << 28
+MAX_TENSOR_ELEMENTS = 1 << 26
 _MAX_RANK = 8
 _MAX_ITEMS = 1 << 16
 _MAX_NAME = 1 << 12
