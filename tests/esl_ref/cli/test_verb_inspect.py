@@ -32,7 +32,7 @@ def test_shows_every_operator(capsys: pytest.CaptureFixture[str]) -> None:
     for word in ("Conv2D", "DepthwiseConv2D", "Add", "MaxPool", "AveragePool", "FullyConnected", "accelerator", "host"):
         assert word in out
     assert "15 operators (14 accelerator, 1 host), 873,432 MACs, 16,882 parameters" in out
-    rows = [line for line in out.splitlines() if line[:3].strip().isdigit()]
+    rows = [line for line in out.splitlines() if line[:3].strip().isdigit() and " operators " not in line]
     assert len(rows) == 15 and all(("accelerator" in row) != ("host" in row.split("(")[0]) for row in rows)
 
 

@@ -25,7 +25,7 @@ from esl_ref.stimulus import as_in_file
 from tests.helpers.oracles import run_litert, run_micro
 
 BYTES = np.arange(-128, 128, dtype=np.int8)
-MODELS = 120
+MODELS = 90
 
 
 @dataclass
