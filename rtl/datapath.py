@@ -11,15 +11,16 @@ from amaranth.utils import bits_for
 from esl_ref.arch import Arch
 from esl_ref.program.fields import Opcode
 from rtl import address
+from rtl.accumulate import Accumulate
 from rtl.delay import delay
 from rtl.eltwise import EltwiseUnit
 from rtl.layouts import COMPUTE_LAYOUT
 from rtl.mac_array import MacArray
 from rtl.op import op_layout
-from rtl.pipeline import BYTES_CYCLE, OPERAND_CYCLE, VECTOR_CYCLE, result_cycle
+from rtl.pipeline import BYTES_CYCLE, OPERAND_CYCLE, VECTOR_CYCLE, result_cycle, sum_cycle
 from rtl.pool import PoolUnit
 from rtl.postprocess import PostProcessor
-from rtl.timing import LINE_AHEAD, mac_latency
+from rtl.timing import ACCUMULATE_LATENCY, LINE_AHEAD, mac_latency
 from rtl.window import Window
 
 __all__ = ["Datapath"]
@@ -30,7 +31,7 @@ class Datapath(wiring.Component):
 
     Members
     -------
-    op, current, issue, new_group, header, header_index : In, cycle 0, as `Issuer`
+    op, current, issue, new_group, header, header_index, slot : In, cycle 0, as `Issuer`
     low, high, out_addr : In, cycle 2, as `AddressStage`
     read_data : In, cycle BYTES_CYCLE, the vector as it lies in the activation SRAM
     weights : In, cycle OPERAND_CYCLE, the weight or record word
@@ -48,6 +49,7 @@ class Datapath(wiring.Component):
             "new_group": In(1),
             "header": In(1),
             "header_index": In(bits_for(arch.header_words - 1)),
+            "slot": In(bits_for(arch.acc_words - 1)),
             "low": In(range(lanes + 1)),
             "high": In(range(lanes + 1)),
             "out_addr": In(24),
@@ -157,23 +159,41 @@ class Datapath(wiring.Component):
         ]
         return eltwise
 
+    def _elaborate_accumulate(self, m: Module, units: list[MacArray | PoolUnit | EltwiseUnit]) -> tuple[Value, Value]:
+        """The one result there may be, with its accumulator slot added if asked for."""
+        m.submodules.accumulate = unit = Accumulate(self.arch)
+        now, cycle = self.current, sum_cycle(self.arch)
+        acc: Value = Value.cast(0)
+        for source in units:
+            acc = acc | Mux(source.out_valid, source.acc, 0)
+        valid = Cat(source.out_valid for source in units).any()
+        early = self._at(m, cycle - 1, "slot_early", self.slot)
+        m.d.comb += [
+            unit.slot_early.eq(early),
+            unit.slot.eq(delay(m, early, 1, name="slot")),
+            unit.valid.eq(valid),
+            unit.acc.eq(acc),
+            unit.add.eq(self._at(m, cycle, "acc_in", now.acc_in)),
+            unit.keep.eq(self._at(m, cycle, "acc_out", now.acc_out)),
+        ]
+        return delay(m, valid, ACCUMULATE_LATENCY, name="sum_valid", valid=True), unit.out_acc
+
     def _elaborate_post(self, m: Module, units: list[MacArray | PoolUnit | EltwiseUnit]) -> None:
         m.submodules.post = post = PostProcessor(self.arch)
         op, now, lanes = self.op, self.current, self.arch.lanes
         result = result_cycle(self.arch)
         # All units are equally long and the issuer feeds one per cycle: at most one has a result.
-        acc: Value = Value.cast(0)
-        for unit in units:
-            acc = acc | Mux(unit.out_valid, unit.acc, 0)
+        valid, acc = self._elaborate_accumulate(m, units)
         config = data.StructLayout(
             {"zero_out": signed(8), "low": signed(8), "high": signed(8), "rounding": 2, "table": 1}
         )
         along = Signal(config)
         m.d.comb += [along[name].eq(now[name]) for name in config.members]
         along = data.View(config, self._at(m, result, "post_config", Value.cast(along)))
-        out_lanes = Mux(op.group_last, now.last_lanes, lanes)
+        # A result that is kept in a slot writes no byte, but ends its command like any other.
+        out_lanes = Mux(now.acc_out, 0, Mux(op.group_last, now.last_lanes, lanes))
         m.d.comb += [
-            post.valid.eq(Cat(unit.out_valid for unit in units).any()),
+            post.valid.eq(valid),
             post.acc.eq(acc),
             post.new_group.eq(self._at(m, result, "new_group", self.new_group)),
             post.out_addr.eq(delay(m, self.out_addr, result - address.LATENCY, name="out_addr")),

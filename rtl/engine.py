@@ -188,6 +188,7 @@ class Engine(wiring.Component):
             datapath.new_group.eq(issuer.new_group),
             datapath.header.eq(issuer.header),
             datapath.header_index.eq(issuer.header_index),
+            datapath.slot.eq(issuer.slot),
             datapath.low.eq(address.low),
             datapath.high.eq(address.high),
             datapath.out_addr.eq(address.out_addr),

@@ -13,7 +13,7 @@ from esl_ref.program.fields import ErrorCode, Opcode
 from rtl.layouts import COMPUTE_LAYOUT, command_payload
 from rtl.op import WEIGHT_BITS, Cause, op_layout
 from rtl.register_fifo import RegisterFifo
-from rtl.timing import header_gap
+from rtl.timing import SLOT_GAP, header_gap
 from rtl.walk import Walk
 from rtl.walk_kernel import KernelWalk
 from rtl.walk_operand import OperandWalk
@@ -49,6 +49,7 @@ class Issuer(wiring.Component):
     new_group : Out(1), it completes the first result of a group
     header, header_index : Out, a record word is read instead, from weight word `header_weight`
     end : Out(1), the last issue of a command
+    slot : Out, accumulator slot of the result that `issue` completes
     cause : Out(Cause)
     idle : Out(1)
     error, error_code, error_index : Out, as `Engine`
@@ -74,6 +75,7 @@ class Issuer(wiring.Component):
             "header_index": Out(bits_for(arch.header_words - 1)),
             "header_weight": Out(WEIGHT_BITS),
             "end": Out(1),
+            "slot": Out(bits_for(arch.acc_words - 1)),
             "cause": Out(Cause),
             "idle": Out(1),
             "error": Out(1),
@@ -95,6 +97,7 @@ class Issuer(wiring.Component):
         self._index = Signal(32, reset_less=True)
         self._start = Signal()
         self._finish = Signal()
+        self._slots_busy = Signal()
 
         self._elaborate_decode(m)
         m.submodules.in_flight = in_flight = RegisterFifo(_TAGS, IN_FLIGHT)
@@ -102,6 +105,7 @@ class Issuer(wiring.Component):
         next_group = self._elaborate_walks(m)
         header_due = self._elaborate_headers(m, next_group)
         self._elaborate_issue(m, header_due)
+        self._elaborate_slots(m)
         self._elaborate_weight_check(m)
         return m
 
@@ -225,14 +229,14 @@ class Issuer(wiring.Component):
             m.d.comb += self.cause.eq(self._reason_not_started())
         with m.Elif(header_due & (gap == 0)):
             m.d.comb += [self.header.eq(1), self.cause.eq(Cause.OVERHEAD)]
-        with m.Elif(op.emit & (header_due | (spacing != 0))):
+        with m.Elif(op.emit & (header_due | (spacing != 0) | (self.current.acc_in & self._slots_busy))):
             m.d.comb += self.cause.eq(Cause.OVERHEAD)
         with m.Elif(op.read & self.port_taken):
             m.d.comb += self.cause.eq(Cause.DMA)
         with m.Else():
             m.d.comb += [self.issue.eq(1), self.cause.eq(Mux(op.array, Cause.MAC, Cause.VECTOR))]
 
-        emits = self.issue & op.emit
+        self._emits = emits = self.issue & op.emit
         with m.If(emits & first_of_group):
             m.d.sync += gap.eq(header_gap(self.arch) - 1)
         with m.Elif(gap != 0):
@@ -245,6 +249,23 @@ class Issuer(wiring.Component):
             m.d.sync += first_of_group.eq(1)
         with m.Elif(emits):
             m.d.sync += first_of_group.eq(0)
+
+    def _elaborate_slots(self, m: Module) -> None:
+        """Counts results for their accumulator slots; a slot past the last is found when a result wants it."""
+        uses = self.current.acc_in | self.current.acc_out
+        place = Signal(bits_for(255), reset_less=True)
+        busy = Signal(range(SLOT_GAP))
+        with m.If(self._start):
+            m.d.sync += place.eq(self._upcoming.acc_base)
+        with m.Elif(self._emits & (place != 255)):
+            m.d.sync += place.eq(place + 1)
+        with m.If(self._emits & self.current.acc_out):
+            m.d.sync += busy.eq(SLOT_GAP - 1)
+        with m.Elif(busy != 0):
+            m.d.sync += busy.eq(busy - 1)
+        m.d.comb += [self.slot.eq(place), self._slots_busy.eq(busy != 0)]
+        with m.If(self._emits & uses & (place >= self.arch.acc_words)):
+            self._fail(m, self._index)
 
     def _reason_not_started(self) -> Value:
         waits = self._waits

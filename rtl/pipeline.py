@@ -7,18 +7,19 @@
     5        bytes in order (memory, rotation in two halves)
     6        padding in place: the vector reaches the window
     7        vector, taps and weight word reach the array, the pooling or the elementwise unit
-    7 + mac  accumulators reach the post-processor
+    7 + mac  accumulators leave array, pooling or elementwise unit; accumulator slots are added
+    8 + mac  the sum reaches the post-processor, or goes into a slot
 """
 
 from __future__ import annotations
 
 from esl_ref.arch import Arch
 from rtl import act_sram, address
-from rtl.timing import WINDOW_LATENCY, done_latency, mac_latency
+from rtl.timing import ACCUMULATE_LATENCY, WINDOW_LATENCY, done_latency, mac_latency
 
 __all__ = [
     "BYTES_CYCLE", "OPERAND_CYCLE", "SETUP_CYCLES", "STORE_READ_LATENCY", "VECTOR_CYCLE", "completion_latency",
-    "result_cycle",
+    "result_cycle", "sum_cycle",
 ]  # fmt: skip
 
 SETUP_CYCLES = 3
@@ -32,9 +33,14 @@ STORE_READ_LATENCY = BYTES_CYCLE
 """From `Engine.read_valid` to `read_data_valid`."""
 
 
-def result_cycle(arch: Arch) -> int:
-    """The accumulators of a result reach the post-processor."""
+def sum_cycle(arch: Arch) -> int:
+    """The accumulators of a result leave their unit."""
     return OPERAND_CYCLE + mac_latency(arch)
+
+
+def result_cycle(arch: Arch) -> int:
+    """The accumulators of a result, slot added, reach the post-processor."""
+    return sum_cycle(arch) + ACCUMULATE_LATENCY
 
 
 def completion_latency(arch: Arch) -> int:

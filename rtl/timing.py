@@ -10,7 +10,7 @@ from __future__ import annotations
 from esl_ref.arch import Arch
 
 __all__ = [
-    "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY", "TREE_STAGES",
+    "ACCUMULATE_LATENCY", "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY", "SLOT_GAP", "TREE_STAGES",
     "WINDOW_LATENCY", "done_latency", "header_gap", "mac_latency", "post_latency",
 ]  # fmt: skip
 
@@ -25,6 +25,12 @@ ELTWISE_LATENCY = 6
 
 POOL_LATENCY = 1
 """Own latency of `PoolUnit`: the accumulator."""
+
+ACCUMULATE_LATENCY = 1
+"""Of `Accumulate`: the sum with a slot."""
+
+SLOT_GAP = 3
+"""Least distance from a result that goes into an accumulator slot to one that is added to a slot."""
 
 TREE_STAGES = 3
 """Register stages of the adder tree: at most two levels each up to 64 lanes, and the array as long as `EltwiseUnit`."""
@@ -58,4 +64,4 @@ def header_gap(arch: Arch) -> int:
     The records are taken over in the cycle in which that result reaches the post-processor; a write in the same cycle
     is seen one cycle later.
     """
-    return mac_latency(arch)
+    return mac_latency(arch) + ACCUMULATE_LATENCY

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.compiler import fold
@@ -17,12 +21,15 @@ from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import PlanError
-from esl_ref.ir import Graph
+from esl_ref.ir import Graph, Op
 from esl_ref.planner.storage import Interval, StoragePlan, check_budget, plan_storage
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import Program
 
-__all__ = ["Choice", "Compiled", "HostStep", "ProgramStep", "Strategy", "compile_model", "depths", "prepare", "realise"]
+__all__ = [
+    "Choice", "Compiled", "HostStep", "ProgramStep", "Strategy", "compile_model", "depths", "prepare",
+    "realise", "run_steps",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -149,3 +156,23 @@ def compile_model(
         )
         steps.append(ProgramStep(segment, lowered[n], chosen[n], done[n].schedule, done[n].plan, program))
     return Compiled(folded, final, tuple(steps))
+
+
+Array = npt.NDArray[Any]
+
+
+def run_steps(
+    compiled: Compiled,
+    inputs: Mapping[str, Array],
+    run_program: Callable[[ProgramStep, Mapping[str, Array]], Mapping[str, Array]],
+    run_host: Callable[[Op, Graph, Mapping[str, Array]], Mapping[str, Array]],
+) -> dict[str, Array]:
+    """Run all steps over named tensors. `run_program(step, tensors)` and `run_host(op, graph, tensors)` return tensors."""
+    tensors: dict[str, Array] = {n: np.asarray(v) for n, v in inputs.items()}
+    for step in compiled.steps:
+        if isinstance(step, HostStep):
+            for op in step.segment.ops:
+                tensors.update(run_host(op, compiled.graph, tensors))
+        else:
+            tensors.update(run_program(step, {n: tensors[n] for n in step.segment.inputs}))
+    return tensors

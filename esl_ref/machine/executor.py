@@ -24,6 +24,7 @@ from esl_ref.machine.operands import Operands
 from esl_ref.machine.pool import pool, pool_sources
 from esl_ref.machine.post import finish, header_words_of, read_records
 from esl_ref.machine.scoreboard import Scoreboard, runs
+from esl_ref.machine.slots import Slots
 from esl_ref.machine.transfers import TABLE_BYTES, row_addresses, transfer_of
 from esl_ref.machine.validate import check_command
 from esl_ref.program.commands import Command
@@ -66,6 +67,7 @@ class Executor:
         self.act: Bytes = np.zeros(arch.act_bytes, np.int8)
         self.weight: Bytes = np.zeros((arch.weight_words, arch.lanes, arch.lanes), np.int8)
         self.table: Bytes = np.zeros(TABLE_BYTES, np.int8)
+        self.slots = Slots(arch)
         self.board = Scoreboard(arch, program)
         low = bases.base[SCRATCH]
         self.order = ExternalOrder(self.board, (low, low + program.segment_bytes(SCRATCH)))
@@ -105,6 +107,10 @@ class Executor:
         if command["table"]:
             self.board.read(self.board.table, np.zeros(1, np.int64))
         acc = _KERNELS[command.opcode](command, self.arch, data)
+        if command["acc_in"] or command["acc_out"]:
+            acc = self.slots.apply(command, acc, self.board)
+        if command["acc_out"]:
+            return WriteSet("accumulator", np.zeros(0, np.int64), np.zeros(0, np.int8), (0,))
         result = finish(acc, read_records(records, command, self.arch), command, self.arch.profile, self.table)
         addresses = ofm.addresses
         self._check_in_place(command, data.read_bytes, addresses)

@@ -18,7 +18,7 @@ from esl_ref.program.fields import Opcode
 __all__ = ["EngineTiming", "IssueClock", "Issued", "Results"]
 
 # Stages of the datapath: array or unit with its adder tree; requantiser, clamp and table.
-_ADDRESS, _SRAM_READ, _PADDING, _WINDOW, _ARRAY = 2, 3, 1, 1, 6
+_ADDRESS, _SRAM_READ, _PADDING, _WINDOW, _ARRAY, _ACCUMULATE = 2, 3, 1, 1, 6, 1
 _POST = 1 + 9 + 4
 
 
@@ -33,6 +33,7 @@ class EngineTiming:
     header_gap    from the issue of a group's first result to the next group's record words, at least
     interval      from result to result, at least
     completion    from the last issue to `completed`; the count changes one cycle later
+    slot_gap      from a result kept in an accumulator slot to one that a slot is added to, at least
     in_flight     commands started and not complete, at most
     store_read    from a store read to its data
     """
@@ -43,6 +44,7 @@ class EngineTiming:
     header_gap: int
     interval: int
     completion: int
+    slot_gap: int
     in_flight: int
     store_read: int
 
@@ -53,8 +55,8 @@ class EngineTiming:
         # A half-width post-processor has one more stage, which picks the slice; its last slice follows the first.
         post = _POST + (1 if interval > 1 else 0) + interval - 1
         return cls(
-            setup=3, decode=3, wait=2, header_gap=_ARRAY, interval=interval, completion=operand + _ARRAY + post,
-            in_flight=8, store_read=_ADDRESS + _SRAM_READ,
+            setup=3, decode=3, wait=2, header_gap=_ARRAY + _ACCUMULATE, interval=interval,
+            completion=operand + _ARRAY + _ACCUMULATE + post, slot_gap=3, in_flight=8, store_read=_ADDRESS + _SRAM_READ,
         )  # fmt: skip
 
 
@@ -105,13 +107,14 @@ class IssueClock:
         self.arch, self.timing = arch, EngineTiming.of(arch)
         self._result_free = 0
         self._records_free = 0
+        self._slots_free = 0
 
     def run(self, command: Command, first: int) -> Issued:
         """Issue slots of `command` whose first one is cycle `first`."""
         group, array, vector = _issues(command, self.arch)
         cycle, results = first, []
         for _ in range(command["groups"]):
-            cycle, block = self._group(group, cycle)
+            cycle, block = self._group(group, cycle, bool(command["acc_in"]), bool(command["acc_out"]))
             results.append(block)
         return Issued(first, cycle - 1, array * command["groups"], vector * command["groups"], tuple(results))
 
@@ -119,17 +122,24 @@ class IssueClock:
         """The last command took that many cycles longer than its issues: store reads had the SRAM port."""
         self._result_free += cycles
         self._records_free += cycles
+        self._slots_free += cycles
 
-    def _group(self, group: _Group, cycle: int) -> tuple[int, Results]:
+    def _group(self, group: _Group, cycle: int, adds: bool, keeps: bool) -> tuple[int, Results]:
         interval, words = self.timing.interval, self.arch.header_words
+        if adds and keeps:
+            interval = max(interval, self.timing.slot_gap)
         # Record words go as early as they may; issues before the first result fill the time until then.
         result = max(max(cycle + group.before, self._records_free) + words, self._result_free)
+        if adds:
+            result = max(result, self._slots_free)
         self._records_free = result + self.timing.header_gap
         pitch = max(group.pitch, interval)
         row_pitch = (group.columns - 1) * pitch + max(group.between, interval)
         block = Results(result, group.rows, group.columns, row_pitch, pitch)
         result += (group.rows - 1) * row_pitch + (group.columns - 1) * pitch
-        self._result_free = result + interval
+        self._result_free = result + self.timing.interval
+        if keeps:
+            self._slots_free = result + self.timing.slot_gap
         return result + 1 + group.after, block
 
 
