@@ -14,7 +14,7 @@ from esl_ref.program.fields import Rounding
 from rtl.delay import delay
 from rtl.requantise import OUT_BITS, Requantiser
 from rtl.timing import post_latency
-from rtl.vectors import elements
+from rtl.vectors import choose, elements
 
 __all__ = ["PostProcessor"]
 
@@ -36,7 +36,7 @@ class PostProcessor(wiring.Component):
     acc : in, int32 of lane `o` in bits [32 o, 32 o + 32)
     new_group : in, first result of a group: from here on use the records loaded last
     out_addr : in, SRAM byte address of lane 0
-    out_lanes : in, lanes to write, 1..lanes
+    out_lanes : in, lanes to write, 0..lanes
     zero_out, low, high : in, output zero point and clamp
     rounding : in, `esl_ref.program.fields.Rounding`
     table_en : in, pass the bytes through the table
@@ -114,8 +114,9 @@ class PostProcessor(wiring.Component):
                 held["addr"].eq(held["addr"] + width),
                 held["remaining"].eq(Mux(more, held["remaining"] - width, 0)),
             ]
-        accs = delay(m, held["acc"].word_select(index, 32 * width), 1, name="slice_accs")
-        records_now = delay(m, Cat(records).word_select(index, _RECORD_BITS * width), 1, name="slice_records")
+        accs = choose(m, index, elements(held["acc"], 32 * width), "accs")
+        records_now = choose(m, index, elements(Cat(records), _RECORD_BITS * width), "records_now")
+        accs, records_now = (delay(m, v, 1, name=f"slice_{v.name}") for v in (accs, records_now))
         control = {name: delay(m, value, 1, name=f"slice_{name}") for name, value in held.items() if name != "acc"}
         control["valid"] = delay(m, busy, 1, name="slice_valid", valid=True)
         control["lanes"] = delay(m, Mux(more, width, held["remaining"]), 1, name="slice_lanes")
@@ -181,4 +182,5 @@ class PostProcessor(wiring.Component):
             write.en.eq(self.table_we), write.addr.eq(self.table_addr[split:]), write.data.eq(self.table_data),
             read.addr.eq(index[split:]),
         ]  # fmt: skip
-        return read.data.word_select(delay(m, index[:split], 1, name=f"table_byte_{lane}"), 8)
+        byte_index = delay(m, index[:split], 1, name=f"table_at_{lane}")
+        return choose(m, byte_index, elements(read.data, 8), f"table_byte_{lane}")

@@ -11,6 +11,7 @@ from amaranth.utils import bits_for
 
 from esl_ref.arch import Arch
 from rtl.timing import LINE_AHEAD, WINDOW_LATENCY
+from rtl.vectors import choose
 
 __all__ = ["Window", "window_chunks"]
 
@@ -126,11 +127,5 @@ class Window(wiring.Component):
         lanes = self.arch.lanes
         taps_per_chunk = self.arch.window_rows * self.arch.window_cols_per_chunk
         for i in range(lanes):
-            tap = self.taps.word_select(i, 8 * lanes)
             choices = [slots[j * taps_per_chunk + i] for j in range(self.chunks) if j * taps_per_chunk + i < self.slots]
-            with m.Switch(self.chunk):
-                for j, choice in enumerate(choices[1:], start=1):
-                    with m.Case(j):
-                        m.d.comb += tap.eq(choice)
-                with m.Default():
-                    m.d.comb += tap.eq(choices[0])
+            m.d.comb += self.taps.word_select(i, 8 * lanes).eq(choose(m, self.chunk, choices, f"tap_{i}"))

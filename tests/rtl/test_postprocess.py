@@ -87,7 +87,7 @@ class Timeline:
 
     def result(self, records, control, new_group, last):
         acc = self.rng.integers(-(1 << 20), 1 << 20, self.arch.lanes) >> self.rng.integers(0, 10)
-        addr, lanes = int(self.rng.integers(1 << 24)), int(self.rng.integers(1, self.arch.lanes + 1))
+        addr, lanes = int(self.rng.integers(1 << 24)), int(self.rng.integers(0, self.arch.lanes + 1))
         self.inputs[self.now] |= {
             "valid": 1, "acc": self.flat.pack(acc, 32), "new_group": int(new_group), "last": int(last),
             "out_addr": addr, "out_lanes": lanes, **control,
