@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random layers on ESL machine and RTL, many Programs in one simulation without reset; a failing one is made smaller."""
+"""Random layers on ESL machine and RTL, many Programs per simulation without reset; a failing one is made smaller."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from esl_ref.arch import Arch
 from esl_ref.compiler import compile_model
@@ -19,7 +20,7 @@ from sim.random_layers import LayerSpec, build, inputs_of, is_legal, random_spec
 from sim.rtl_backend import RtlBackend
 from sim.runner import MemoryTiming
 
-__all__ = ["Failure", "FuzzResult", "fuzz", "shrink", "try_layers"]
+__all__ = ["Case", "Failure", "FuzzResult", "case_of", "fuzz", "shrink", "try_layers"]
 
 MEMORY_BYTES = 1 << 20
 _BATCH = 50
@@ -43,18 +44,18 @@ class FuzzResult:
     layers: int
     left_out: int
     failures: tuple[Failure, ...]
-    cycles: int
-    seconds: float
 
 
 @dataclass(frozen=True)
-class _Case:
+class Case:
+    """A compiled layer and every tensor of it as golden computes them."""
+
     spec: LayerSpec
     job: Job
-    golden: dict
+    golden: Mapping[str, Any]
 
 
-def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> _Case | None:
+def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> Case | None:
     """Compile a layer for exactly this machine; None if golden refuses its numbers or no operator is the machine's."""
     graph = build(spec)
     inputs = inputs_of(spec, graph)
@@ -65,10 +66,10 @@ def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> _Case | None:
         return None
     step = compiled.programs[0]
     given = {name: golden[name] for name in step.segment.inputs}
-    return _Case(spec, Job(graph.name, step.program, given, memory), golden)
+    return Case(spec, Job(graph.name, step.program, given, memory), golden)
 
 
-def _verdict(case: _Case, result: JobResult) -> str:
+def _verdict(case: Case, result: JobResult) -> str:
     if result.failure:
         return result.failure
     wrong = differing(case.golden, result.tensors)
@@ -78,7 +79,7 @@ def _verdict(case: _Case, result: JobResult) -> str:
     return f"tensor '{wrong[0]}': {int((expected != actual).sum())} of {actual.size} elements differ"
 
 
-def try_layers(cases: Sequence[_Case], backends: Sequence[Backend]) -> Iterator[tuple[_Case, str, str]]:
+def try_layers(cases: Sequence[Case], backends: Sequence[Backend]) -> Iterator[tuple[Case, str, str]]:
     """(case, backend, what) of everything that fails."""
     for backend in backends:
         for case, result in zip(cases, backend.run([c.job for c in cases]), strict=True):
@@ -89,6 +90,9 @@ def try_layers(cases: Sequence[_Case], backends: Sequence[Backend]) -> Iterator[
 def _smaller(spec: LayerSpec) -> Iterator[LayerSpec]:
     """Layers with one number nearer to the simplest, boldest step first."""
     simplest = LayerSpec(spec.kind, spec.seed)
+    yield dataclasses.replace(spec, kernel=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1))  # legal only together
+    yield dataclasses.replace(spec, kernel=(1, spec.kernel[1]), padding=(0, 0, *spec.padding[2:]))
+    yield dataclasses.replace(spec, kernel=(spec.kernel[0], 1), padding=(*spec.padding[:2], 0, 0))
     for field in dataclasses.fields(spec):
         if field.name in ("kind", "seed"):
             continue
@@ -122,7 +126,7 @@ def shrink(spec: LayerSpec, fails: Callable[[LayerSpec], bool]) -> LayerSpec:
         for candidate in _smaller(spec):
             if tried >= _MAX_SHRINKS:
                 break
-            if not _consistent(candidate):
+            if candidate == spec or not _consistent(candidate):
                 continue
             tried += 1
             if fails(candidate):
@@ -149,20 +153,20 @@ def fuzz(
     if rtl:
         backends.append(RtlBackend(arch, MEMORY_BYTES, folder / "run"))
     failures: list[Failure] = []
-    left_out = compared = cycles = 0
-    seconds = 0.0
+    left_out = compared = 0
     for first in range(0, count, _BATCH):
         numbers = range(first, min(first + _BATCH, count))
-        made = [case_of(random_spec(seed + n, arch.lanes), arch, MemoryTiming(stall=stall, seed=seed + n)) for n in numbers]
+        specs = [random_spec(seed + n, arch.lanes) for n in numbers]
+        made = [case_of(spec, arch, MemoryTiming(stall=stall, seed=spec.seed)) for spec in specs]
         cases = [case for case in made if case is not None]
         left_out, compared = left_out + len(made) - len(cases), compared + len(cases)
         for case, name, what in try_layers(cases, backends):
             failures.append(_failure(case, name, what, backends, shrinking=not failures))
         progress(numbers[-1] + 1)
-    return FuzzResult(compared, left_out, tuple(failures), cycles, seconds)
+    return FuzzResult(compared, left_out, tuple(failures))
 
 
-def _failure(case: _Case, name: str, what: str, backends: Sequence[Backend], *, shrinking: bool) -> Failure:
+def _failure(case: Case, name: str, what: str, backends: Sequence[Backend], *, shrinking: bool) -> Failure:
     own = [b for b in backends if b.name == name]
 
     def fails(spec: LayerSpec) -> bool:

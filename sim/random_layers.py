@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Constrained-random layers for co-simulation: a handful of integers each, so that a failing one can be made smaller.
 
-A `LayerSpec` holds what can go wrong: shapes, strides, padding, dilation, groups, zero points, clamps, and where weights,
-biases and multipliers sit within their ranges. `build` turns it into a graph of that layer; every value follows from the
-spec, its `seed` included.
+A `LayerSpec` holds what can go wrong: shapes, strides, padding, dilation, groups, zero points, clamps, and where
+weights, biases and multipliers sit within their ranges. `build` turns it into a graph of that layer; every value
+follows from the spec, its `seed` included.
 """
 
 from __future__ import annotations

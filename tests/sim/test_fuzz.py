@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random layers on the ESL machine (on the RTL: `test_cosim.py`), and the shrinker on a planted defect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from esl_ref import arch
+from sim.fuzz import case_of, fuzz, shrink, try_layers
+from sim.jobs import Job, JobResult
+from sim.machine_backend import MachineBackend
+from sim.random_layers import LayerSpec, random_spec
+from sim.runner import MemoryTiming
+
+
+@pytest.mark.parametrize("preset", arch.PRESETS)
+def test_the_esl_machine_equals_golden(preset: str, tmp_path: Path) -> None:
+    result = fuzz(arch.load(preset), 15, 1000, tmp_path, rtl=False)
+    assert result.layers > 10
+    assert not result.failures, result.failures[0]
+
+
+class Defective:
+    """A machine that gets wide maps of many channels wrong."""
+
+    name = "defective"
+
+    def run(self, jobs: Sequence[Job]) -> list[JobResult]:
+        results = MachineBackend().run(jobs)
+        for job, result in zip(jobs, results, strict=True):
+            shape = job.inputs["a"].shape
+            if len(shape) == 4 and shape[2] >= 4 and shape[3] >= 3:
+                result.tensors["y"].reshape(-1)[0] ^= 1
+        return results
+
+
+def test_a_failing_layer_is_made_as_small_as_it_can_be() -> None:
+    base, backend = arch.load("base"), Defective()
+
+    def fails(spec: LayerSpec) -> bool:
+        case = case_of(spec, base, MemoryTiming())
+        return case is not None and bool(list(try_layers([case], [backend])))
+
+    large = LayerSpec("conv", 3, 9, 11, 17, 20, (3, 2), (2, 1), padding=(1, 0, 1, 0), zeros=(5, -3), values="extreme")
+    assert fails(large)
+    small = shrink(large, fails)
+    assert small == LayerSpec("conv", 3, 1, 4, 3, 1)
+
+
+def test_verdicts_name_what_differs() -> None:
+    case = case_of(LayerSpec("conv", 1, 2, 4, 3, 1), arch.load("base"), MemoryTiming())
+    assert case is not None
+    assert [(name, what) for _, name, what in try_layers([case], [MachineBackend(), Defective()])] == [
+        ("defective", "tensor 'y': 1 of 8 elements differ")
+    ]
+
+
+def test_layers_too_large_are_left_out() -> None:
+    small = arch.load("tiny").with_depths(act_bytes=64)
+    assert case_of(random_spec(3).__class__("conv", 0, 14, 14, 16, 16), small, MemoryTiming()) is None
