@@ -25,7 +25,10 @@ Rows: TypeAlias = tuple[int, int]
 
 
 class Kind(enum.Enum):
-    """What a node computes, as far as memory and work are concerned."""
+    """What a node computes, as far as memory and work are concerned.
+
+    CONCAT joins channels, STACK joins rows; VIEW is some rows of a tensor, where they are.
+    """
 
     INPUT = "input"
     CONV = "conv"
@@ -38,17 +41,19 @@ class Kind(enum.Enum):
     ADD = "add"
     TABLE = "table"
     CONCAT = "concat"
+    STACK = "stack"
     SLICE = "slice"
     UPSAMPLE = "upsample"
     REORG = "reorg"
     RESHAPE = "reshape"
+    VIEW = "view"
     PAD = "pad"
     SOFTMAX = "softmax"
 
 
-WINDOWED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVG_POOL, Kind.PAD, Kind.SLICE})
+WINDOWED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVG_POOL, Kind.PAD, Kind.SLICE, Kind.VIEW})
 _ROW_WISE = frozenset({Kind.ADD, Kind.TABLE, Kind.CONCAT, Kind.EMBED})
-ALIASES = frozenset({Kind.RESHAPE})
+ALIASES = frozenset({Kind.RESHAPE, Kind.VIEW})
 """Kinds that make no bytes of their own: their output is their input under another shape."""
 
 

@@ -30,9 +30,9 @@ NEVER = -(1 << 60)
 class Context:
     """What stays the same for all groups of one graph: storages, members, readers, lives over positions."""
 
-    def __init__(self, graph: ShapeGraph) -> None:
+    def __init__(self, graph: ShapeGraph, in_place: bool = True) -> None:
         self.graph = graph
-        self.root = roots(graph, in_place=True)
+        self.root = roots(graph, in_place)
         self.number = {node.name: k for k, node in enumerate(graph.nodes)}
         self.members: dict[str, list[Node]] = {}
         for node in graph.nodes:

@@ -30,7 +30,7 @@ def roots(graph: ShapeGraph, in_place: bool = False) -> dict[str, str]:
     for node in graph.nodes:
         if node.kind in ALIASES:
             parent[node.name] = find(node.inputs[0])
-        elif node.kind is Kind.CONCAT:
+        elif node.kind in (Kind.CONCAT, Kind.STACK):
             for name in dict.fromkeys(node.inputs):
                 # A network input comes as it is; what already lies in one concatenation must be copied into another.
                 if name not in parent and graph[name].kind is not Kind.INPUT and node.inputs.count(name) == 1:
@@ -58,14 +58,16 @@ def readers(graph: ShapeGraph, root: Mapping[str, str]) -> dict[str, list[tuple[
     return found
 
 
-def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None, copies: bool = False) -> layout.Problem:
+def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None, *, copies: bool = False,
+              in_place: bool = False) -> layout.Problem:  # fmt: skip
     """Buffers of layer-by-layer execution in `order`; one time step per node, freed after the last use.
 
-    With `copies`, a concatenation copies its inputs instead of being written in place.
+    With `copies`, a concatenation copies its inputs instead of being written in place; with `in_place`, elementwise
+    nodes write over an input that nobody else reads.
     """
     nodes = tuple(order or graph.nodes)
     step = {node.name: k for k, node in enumerate(nodes)}
-    root = {n.name: n.name for n in nodes} if copies else roots(graph)
+    root = {n.name: n.name for n in nodes} if copies else roots(graph, in_place)
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for node in nodes:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MAFAT, memory-aware fusing and tiling (Farley and Gerstlauer, 2021): two groups of fused, spatially tiled layers.
+
+A configuration is written `N1xM1/cut/N2xM2`: layers before `cut` in N1 x M1 tiles of their last map, the others in
+N2 x M2; or `NxM/NoCut`. Both groups' ends are whole maps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from esl_ref.errors import BudgetError, InputError
+from esl_ref.planner import layout
+from esl_ref.planner.methods.tiles import TiledChain, chain_of
+from esl_ref.workloads.graph import ShapeGraph
+
+__all__ = ["Config", "Mafat", "Planned"]
+
+MOST_TILES = 6
+
+
+@dataclass(frozen=True)
+class Config:
+    """Grids of the groups; `cut` counts layers (the network input is none), None for a single group."""
+
+    first: tuple[int, int]
+    cut: int | None = None
+    second: tuple[int, int] | None = None
+
+    def __str__(self) -> str:
+        first = "x".join(map(str, self.first))
+        return f"{first}/NoCut" if self.second is None else f"{first}/{self.cut}/{'x'.join(map(str, self.second))}"
+
+    @classmethod
+    def parse(cls, text: str) -> Config:
+        """`5x5/8/2x2` or `3x3/NoCut`; InputError for anything else."""
+        if match := re.fullmatch(r"(\d+)x(\d+)/NoCut", text.strip(), re.IGNORECASE):
+            return cls((int(match[1]), int(match[2])))
+        if match := re.fullmatch(r"(\d+)x(\d+)/(\d+)/(\d+)x(\d+)", text.strip()):
+            n1, m1, cut, n2, m2 = map(int, match.groups())
+            return cls((n1, m1), cut, (n2, m2))
+        raise InputError(f"'{text}' is no configuration", hint="write for example 5x5/8/2x2 or 3x3/NoCut")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A configuration with its exact work and its predicted bytes."""
+
+    config: Config
+    nbytes: int
+    macs: int
+    groups: tuple[TiledChain, ...]
+
+    def executed(self) -> int:
+        """Bytes that execution really takes: the largest of the groups' layouts."""
+        return max(layout.solve(group.problem()).height for group in self.groups)
+
+
+class Mafat:
+    """Configurations of one chain-like network."""
+
+    def __init__(self, graph: ShapeGraph) -> None:
+        self.graph = graph
+        self.layers = len(graph.nodes) - 1
+        self._group = cache(self._tiled)
+
+    def _tiled(self, first: int, last: int, high: int, wide: int) -> TiledChain:
+        return chain_of(self.graph, first + 1, last + 1).tiled(high, wide)
+
+    def plan(self, config: Config | str) -> Planned:
+        """Evaluate one configuration; InputError/PlanError if it does not fit the network."""
+        config = Config.parse(config) if isinstance(config, str) else config
+        groups: tuple[TiledChain, ...]
+        if config.second is None or config.cut is None:
+            groups = (self._group(0, self.layers, *config.first),)
+        elif not 0 < config.cut < self.layers:
+            raise InputError(f"cut {config.cut} is not between layers 1 and {self.layers - 1}", where=str(config))
+        else:
+            groups = (self._group(0, config.cut, *config.first), self._group(config.cut, self.layers, *config.second))
+        return Planned(config, max(g.nbytes for g in groups), sum(g.macs for g in groups), groups)
+
+    def configurations(self, most: int = MOST_TILES) -> Iterator[Config]:
+        """Every configuration of up to `most` tiles per side."""
+        grids = [(n, m) for n in range(1, most + 1) for m in range(1, most + 1)]
+        yield from (Config(grid) for grid in grids)
+        for cut in range(1, self.layers):
+            for first in grids:
+                yield from (Config(first, cut, second) for second in grids)
+
+    def search(self, limit: int, most: int = MOST_TILES) -> Planned:
+        """Least work within `limit` bytes, then fewest tiles; the groups of a cut do not influence each other.
+
+        BudgetError names the smallest configuration if none fits.
+        """
+        grids = [(n, m) for n in range(1, most + 1) for m in range(1, most + 1)]
+        found = [self.plan(Config(g)) for g in grids if self._group(0, self.layers, *g).nbytes <= limit]
+        for cut in range(1, self.layers):
+            first = self._cheapest(0, cut, grids, limit)
+            second = self._cheapest(cut, self.layers, grids, limit)
+            if first and second:
+                found.append(self.plan(Config(first, cut, second)))
+        if not found:
+            least = min((self.plan(c) for c in self.configurations(most)), key=lambda p: p.nbytes)
+            raise BudgetError(f"no configuration fits {limit} bytes", hint=f"{least.config} needs {least.nbytes}")
+        return min(found, key=_cost)
+
+    def _cheapest(self, first: int, last: int, grids: list[tuple[int, int]], limit: int) -> tuple[int, int] | None:
+        fitting = [g for g in grids if self._group(first, last, *g).nbytes <= limit]
+        return min(fitting, key=lambda g: (self._group(first, last, *g).macs, g[0] * g[1]), default=None)
+
+
+def _cost(planned: Planned) -> tuple[int, int, str]:
+    return planned.macs, sum(len(group.tiles) for group in planned.groups), str(planned.config)

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spatial tiles of a chain of layers: exact geometry with halos, the work they repeat, the bytes they need.
+
+A tile of the last map is followed backwards: every layer needs the part of its input that its window reaches, clipped
+at the map's edge, so neighbouring tiles compute their common halo twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from esl_ref.errors import PlanError
+from esl_ref.planner import layout
+from esl_ref.workloads.graph import WINDOWED, Kind, Node, ShapeGraph
+
+__all__ = ["Box", "Chain", "TiledChain", "chain_of", "layer_rows"]
+
+_LOCAL = WINDOWED | {Kind.TABLE, Kind.UPSAMPLE, Kind.REORG}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Rows [top, bottom) and columns [left, right) of a map."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def area(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+
+def layer_rows(node: Node, size: int, axis: int, first: int, last: int) -> tuple[int, int]:
+    """Input positions along `axis` (0 rows, 1 columns; map of `size`) that outputs [first, last) read."""
+    if node.kind in WINDOWED:
+        reach = (node.kernel[axis] - 1) * node.dilation[axis] + 1
+        before = node.pad[2 * axis]
+        low = first * node.stride[axis] - before
+        high = (last - 1) * node.stride[axis] - before + reach
+        return max(0, low), min(size, high)
+    if node.kind is Kind.UPSAMPLE:
+        return first // node.scale, -(-last // node.scale)
+    if node.kind is Kind.REORG:
+        return first * node.scale, last * node.scale
+    return first, last
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Consecutive layers, each reading only the one before; `source` is the tensor the first one reads."""
+
+    source: Node
+    nodes: tuple[Node, ...]
+
+    def backwards(self, box: Box) -> list[Box]:
+        """Boxes of every layer's output, first layer first, that `box` of the last output needs."""
+        boxes = [box]
+        for node, before in zip(reversed(self.nodes[1:]), reversed(self.nodes[:-1]), strict=True):
+            last = boxes[-1]
+            top, bottom = layer_rows(node, before.shape[0], 0, last.top, last.bottom)
+            left, right = layer_rows(node, before.shape[1], 1, last.left, last.right)
+            boxes.append(Box(top, bottom, left, right))
+        return boxes[::-1]
+
+    def grid(self, high: int, wide: int) -> Iterator[Box]:
+        """The last map in `high` x `wide` tiles as equal as integers allow."""
+        h, w, _ = self.nodes[-1].shape
+        for i in range(high):
+            for j in range(wide):
+                yield Box(i * h // high, (i + 1) * h // high, j * w // wide, (j + 1) * w // wide)
+
+    def tiled(self, high: int, wide: int) -> TiledChain:
+        """The chain executed tile by tile; PlanError for more tiles than rows or columns."""
+        h, w, _ = self.nodes[-1].shape
+        if not (1 <= high <= h and 1 <= wide <= w):
+            raise PlanError(f"a map of {h} x {w} has no {high} x {wide} tiles", where=f"layer '{self.nodes[-1].name}'")
+        return TiledChain(self, tuple(tuple(self.backwards(box)) for box in self.grid(high, wide)))
+
+
+@dataclass(frozen=True)
+class TiledChain:
+    """Per tile, the boxes of every layer's output."""
+
+    chain: Chain
+    tiles: tuple[tuple[Box, ...], ...]
+
+    @cached_property
+    def macs(self) -> int:
+        """Work, repeated halos included."""
+        return sum(
+            node.macs * box.area // (node.shape[0] * node.shape[1])
+            for boxes in self.tiles
+            for node, box in zip(self.chain.nodes, boxes, strict=True)
+        )
+
+    @cached_property
+    def inner(self) -> int:
+        """Most bytes that the maps between the layers of one tile take: two neighbours are alive at a time."""
+        return max(self._steps(boxes) for boxes in self.tiles)
+
+    def _steps(self, boxes: Sequence[Box]) -> int:
+        sizes = self.sizes(boxes)
+        # The first layer reads the source, the last one writes the result: both are whole and counted elsewhere.
+        alive = [0, *sizes[:-1], 0]
+        return max(a + b for a, b in zip(alive, alive[1:], strict=False))
+
+    def sizes(self, boxes: Sequence[Box]) -> list[int]:
+        """Bytes of every layer's output box."""
+        return [b.area * n.shape[2] * n.itemsize for b, n in zip(boxes, self.chain.nodes, strict=True)]
+
+    @property
+    def nbytes(self) -> int:
+        """Predicted on-chip bytes: the whole source, the whole result and the largest tile's inner maps."""
+        return self.chain.source.nbytes + self.chain.nodes[-1].nbytes + self.inner
+
+    def problem(self) -> layout.Problem:
+        """The buffers that execution allocates, one step per tile and layer."""
+        depth = len(self.chain.nodes)
+        end = depth * len(self.tiles)
+        buffers = [layout.Buffer("source", 0, end, self.chain.source.nbytes)]
+        buffers.append(layout.Buffer("result", 0, end, self.chain.nodes[-1].nbytes))
+        for t, boxes in enumerate(self.tiles):
+            for k, size in enumerate(self.sizes(boxes)[:-1]):
+                buffers.append(layout.Buffer(f"{t}/{k}", t * depth + k, t * depth + k + 2, size))
+        return layout.Problem(tuple(buffers))
+
+
+def chain_of(graph: ShapeGraph, first: int, last: int) -> Chain:
+    """Nodes [first, last) of `graph` as a chain; PlanError names the node that branches or needs the whole map."""
+    nodes = graph.nodes[first:last]
+    for k, node in enumerate(nodes):
+        expected = graph.nodes[first + k - 1].name
+        if node.kind not in _LOCAL or node.inputs != (expected,):
+            raise PlanError("cannot be tiled: it branches or needs the whole map", where=f"layer '{node.name}'")
+        if k and len(graph.consumers[expected]) > 1:
+            raise PlanError("cannot be tiled: others read its input too", where=f"layer '{node.name}'")
+    return Chain(graph.nodes[first - 1], nodes)
