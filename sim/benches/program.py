@@ -112,10 +112,12 @@ async def _drain(dut) -> None:
 
 
 async def _pulse(dut, signal) -> None:
+    """One cycle of `signal`, and the two that it takes to act behind the harness's input register."""
     signal.value = 1
     await RisingEdge(dut.clk)
     signal.value = 0
-    await RisingEdge(dut.clk)
+    for _ in range(2):
+        await RisingEdge(dut.clk)
 
 
 async def _cycles(count: int) -> None:

@@ -70,8 +70,24 @@ module tb_top #(
     wire [DATA_WIDTH-1:0]   rdata, wdata;
     wire [DATA_WIDTH/8-1:0] wstrb;
 
+    // Inputs are registered first. Logic that hangs on an input of the top is evaluated anew at every call of the
+    // model, of which a cycle under cocotb has several; behind a register it is evaluated once per cycle.
+    reg reset, restart, read_fault, write_fault, range_fault, load, dump;
+    reg [15:0] latency, gap, stall;
+    reg [31:0] seed, fault_index, index, lo, hi;
+    reg [ADDR_WIDTH-1:0] fault_lo, fault_hi;
+    reg [1:0] fault_resp;
+    always @(posedge clk) begin
+        {reset, restart, load, dump} <= {rst, cfg_restart, file_load, file_dump};
+        {latency, gap, stall, seed} <= {cfg_latency, cfg_gap, cfg_stall, cfg_seed};
+        {read_fault, write_fault, range_fault, fault_resp} <=
+            {cfg_read_fault, cfg_write_fault, cfg_range_fault, cfg_fault_resp};
+        {fault_index, fault_lo, fault_hi} <= {cfg_fault_index, cfg_fault_lo, cfg_fault_hi};
+        {index, lo, hi} <= {file_index, dump_lo, dump_hi};
+    end
+
     esl_accel dut (
-        .clk, .rst, .irq,
+        .clk, .rst(reset), .irq,
         .s_axil_awaddr, .s_axil_awvalid, .s_axil_awready, .s_axil_wdata, .s_axil_wstrb, .s_axil_wvalid, .s_axil_wready,
         .s_axil_bresp, .s_axil_bvalid, .s_axil_bready, .s_axil_araddr, .s_axil_arvalid, .s_axil_arready,
         .s_axil_rdata, .s_axil_rresp, .s_axil_rvalid, .s_axil_rready,
@@ -87,17 +103,21 @@ module tb_top #(
 
     axi_memory #(
         .DATA_WIDTH(DATA_WIDTH), .ADDR_WIDTH(ADDR_WIDTH), .ID_WIDTH(ID_WIDTH), .BYTES_LOG2(BYTES_LOG2)
-    ) memory (.*);
+    ) memory (
+        .*, .rst(reset), .cfg_restart(restart), .cfg_latency(latency), .cfg_gap(gap), .cfg_stall(stall), .cfg_seed(seed),
+        .cfg_read_fault(read_fault), .cfg_write_fault(write_fault), .cfg_range_fault(range_fault),
+        .cfg_fault_index(fault_index), .cfg_fault_lo(fault_lo), .cfg_fault_hi(fault_hi), .cfg_fault_resp(fault_resp),
+        .file_load(load), .file_dump(dump), .file_index(index), .dump_lo(lo), .dump_hi(hi)
+    );
 
-    wire clear = cfg_restart;
     axi_checker #(
         .DATA_WIDTH(DATA_WIDTH), .ADDR_WIDTH(ADDR_WIDTH), .ID_WIDTH(ID_WIDTH)
-    ) checker_m (.*, .busy(bus_busy));
+    ) checker_m (.*, .rst(reset), .clear(restart), .busy(bus_busy));
 
     reg irq_before;
     always @(posedge clk) begin
-        irq_before <= irq && !rst;
-        cycle <= rst ? 64'd0 : cycle + 64'd1;
+        irq_before <= irq && !reset;
+        cycle <= reset ? 64'd0 : cycle + 64'd1;
         if (s_axil_wvalid && s_axil_wready) doorbell_cycle <= cycle;
         if (irq && !irq_before) irq_cycle <= cycle;
     end
