@@ -18,7 +18,7 @@ from esl_ref.machine.depthwise import depthwise_taps, depthwise_window
 from esl_ref.machine.eltwise import eltwise, eltwise_sources
 from esl_ref.machine.external import ExternalOrder
 from esl_ref.machine.faults import MachineFault
-from esl_ref.machine.geometry import Bytes, Ints, ofm_of
+from esl_ref.machine.geometry import Bytes, Ints, check_counts, ofm_of
 from esl_ref.machine.memory import BusError, ExternalMemory
 from esl_ref.machine.operands import Operands
 from esl_ref.machine.pool import pool, pool_sources
@@ -100,7 +100,7 @@ class Executor:
         return self._load(index, command)
 
     def _compute(self, command: Command) -> WriteSet:
-        ofm = ofm_of(command, self.arch)
+        check_counts(command, self.arch.lanes)
         data = Operands(self.arch, self.act, self.weight, self.board)
         header = header_words_of(command, self.arch)
         records = data.words(command["wgt_header"], command["wgt_step"], command["groups"], header.shape[1])
@@ -112,7 +112,7 @@ class Executor:
         if command["acc_out"]:
             return WriteSet("accumulator", np.zeros(0, np.int64), np.zeros(0, np.int8), (0,))
         result = finish(acc, read_records(records, command, self.arch), command, self.arch.profile, self.table)
-        addresses = ofm.addresses
+        addresses = ofm_of(command, self.arch).addresses
         self._check_in_place(command, data.read_bytes, addresses)
         flat = addresses.ravel()
         self.board.write(self.board.act, flat)

@@ -15,7 +15,10 @@ from esl_ref.arch import Arch
 from esl_ref.errors import ProgramError
 from esl_ref.program.commands import Command
 
-__all__ = ["Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "kernel_rows", "ofm_of", "rolling"]
+__all__ = [
+    "Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside", "kernel_rows", "ofm_of",
+    "positions", "rolling",
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
@@ -43,6 +46,13 @@ def channel_count(command: Command, lanes: int) -> int:
     if groups < 1 or not 1 <= last <= lanes:
         raise ProgramError(f"{groups} groups with last_lanes {last}; 1 to {lanes} lanes are possible")
     return (groups - 1) * lanes + last
+
+
+def check_counts(command: Command, lanes: int) -> None:
+    """ProgramError unless there are output pixels and channels."""
+    channel_count(command, lanes)
+    if command["oy_count"] < 1 or command["ox_count"] < 1:
+        raise ProgramError(f"{command['oy_count']} x {command['ox_count']} output pixels")
 
 
 def channel_offsets(command: Command, lanes: int, step: str = "group_step") -> Ints:
@@ -115,8 +125,6 @@ class Ofm:
 def ofm_of(command: Command, arch: Arch) -> Ofm:
     """Result addresses; ProgramError if they leave the buffer or two results share a byte."""
     oy, ox = command["oy_count"], command["ox_count"]
-    if oy < 1 or ox < 1:
-        raise ProgramError(f"{oy} x {ox} output pixels")
     channels = np.arange(channel_count(command, arch.lanes), dtype=np.int64)
     columns = command["ofm_pix_step"] * np.arange(ox, dtype=np.int64)[:, None] + channels
     offsets = rolling(command["ofm_start"], command["ofm_wrap"], (command["ofm_row_step"], oy))

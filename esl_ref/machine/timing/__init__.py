@@ -3,5 +3,6 @@
 
 from esl_ref.machine.timing.constants import MemoryTiming
 from esl_ref.machine.timing.predict import LayerTiming, Timing, predict
+from esl_ref.machine.timing.report import breakdown
 
-__all__ = ["LayerTiming", "MemoryTiming", "Timing", "predict"]
+__all__ = ["LayerTiming", "MemoryTiming", "Timing", "breakdown", "predict"]

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from esl_ref.machine.timing.engine import Work
 from esl_ref.machine.timing.loader import Arrival
 from esl_ref.registers import COUNTERS
 
-__all__ = ["Ending", "Tally", "tally"]
+__all__ = ["Ending", "Tally", "add", "tally"]
 
 _WAITS = ("", "STALL_WRITE_BACK", "STALL_DEPENDENCY")
 
@@ -31,8 +32,8 @@ class Tally:
     """Counter values, all cycles of the Program assigned."""
 
     value: dict[str, int] = field(default_factory=lambda: {name: 0 for name, _ in COUNTERS})
-    gaps: list[dict[str, int]] = field(default_factory=list)
-    """Per compute command: the causes of the cycles between its predecessor's last issue and its own first."""
+    causes: list[dict[str, int]] = field(default_factory=list)
+    """Per compute command: what the cycles from its predecessor's last issue up to its own went to."""
 
 
 class _Arrivals:
@@ -60,27 +61,25 @@ def tally(work: list[Work], arrivals: list[Arrival], ending: Ending) -> Tally:
     result, beats = Tally(), _Arrivals(arrivals)
     free = 0  # the first cycle not yet accounted for
     for item in work:
-        gap: dict[str, int] = {}
-        _idle(gap, beats, free, min(item.taken, item.issued.first - 1), ending)
-        _waiting(gap, beats, max(free, item.taken + 1), item)
-        result.gaps.append(gap)
-        _add(result.value, gap)
-        slots = {
-            "MAC_ACTIVE": item.issued.array,
-            "VECTOR_ACTIVE": item.issued.vector,
-            "OVERHEAD": item.issued.overhead,
-            "STALL_DMA": item.stolen,
-        }
-        _add(result.value, slots)
+        causes: dict[str, int] = {}
+        _idle(causes, beats, free, min(item.taken, item.issued.first - 1), ending)
+        _waiting(causes, beats, max(free, item.taken + 1), item)
+        _count(causes, "MAC_ACTIVE", item.issued.array)
+        _count(causes, "VECTOR_ACTIVE", item.issued.vector)
+        _count(causes, "OVERHEAD", item.issued.overhead)
+        _count(causes, "STALL_DMA", item.stolen)
+        result.causes.append(causes)
+        add(result.value, causes)
         free = item.last + 1
     last: dict[str, int] = {}
     _idle(last, beats, free, ending.cycles - 1, ending)
-    _add(result.value, last)
+    add(result.value, last)
     result.value["CYCLES"] = ending.cycles
     return result
 
 
-def _add(total: dict[str, int], part: dict[str, int]) -> None:
+def add(total: dict[str, int], part: Mapping[str, int]) -> None:
+    """Sum by name."""
     for name, cycles in part.items():
         total[name] = total.get(name, 0) + cycles
 

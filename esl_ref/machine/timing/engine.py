@@ -70,6 +70,7 @@ class Engine:
             self._clock.delay(stolen)
         self._in_flight += 1
         self._busy_until = last
+        # Results that stay in accumulator slots take the write port all the same, for no byte.
         for block in issued.results:
             first = block.first + context.engine.completion - context.engine.interval + 1
             context.writes.add(first, block.rows, block.columns, block.row_pitch, block.pitch, context.engine.interval)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from esl_ref.machine.knowledge import QUEUES
 from esl_ref.machine.timing.constants import ControlTiming, MemoryTiming
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, LOAD_QUEUE, STORE_QUEUE, Context, Span
-from esl_ref.machine.timing.counters import Ending, tally
-from esl_ref.machine.timing.engine import Engine, Work
+from esl_ref.machine.timing.counters import Ending, add, tally
+from esl_ref.machine.timing.engine import Engine
 from esl_ref.machine.timing.fetch import Fetch, Queue
 from esl_ref.machine.timing.loader import Loader
 from esl_ref.machine.timing.reads import ReadBus
@@ -24,7 +24,9 @@ __all__ = ["LayerTiming", "Timing", "predict"]
 
 @dataclass(frozen=True)
 class LayerTiming:
-    """One layer: commands first to last, cycle in which the last of them is complete, cycles since the layer before."""
+    """One layer: its first and last compute command, the CYCLES counter when the last is complete, cycles since the
+    layer before. `causes` says what the engine's issue slots from its predecessor on went to: they end earlier than
+    `complete` by the length of the pipe."""
 
     layer: int
     op: str
@@ -32,6 +34,7 @@ class LayerTiming:
     last: int
     complete: int
     cycles: int
+    causes: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -41,13 +44,13 @@ class Timing:
     cycles      from doorbell to done, as the CYCLES register counts
     counters    every performance counter by name
     spans       per command: taken, first, last, complete (cycle numbers from 0; -1 for HEADER and END)
-    gaps        per compute command, by stream index: causes of the cycles before its first issue
+    causes      per compute command, by stream index: what the cycles since its predecessor's last issue went to
     """
 
     cycles: int
     counters: Mapping[str, int]
     spans: tuple[Span, ...]
-    gaps: Mapping[int, Mapping[str, int]]
+    causes: Mapping[int, Mapping[str, int]]
     layers: tuple[LayerTiming, ...]
 
 
@@ -109,23 +112,26 @@ def predict(
     counted.value["READ_BEATS"] = model.reads.beats
     counted.value["WRITE_BEATS"] = model.writes.beats
     counted.value["COMMANDS"] = sum(len(since) - 1 for since in context.counts.since)
-    gaps = {work.index: gap for work, gap in zip(model.engine.work, counted.gaps, strict=True)}
-    layers = _layers(program, context, model.engine.work)
-    return Timing(ending.cycles, counted.value, tuple(context.spans), gaps, layers)
+    causes = {work.index: entry for work, entry in zip(model.engine.work, counted.causes, strict=True)}
+    return Timing(ending.cycles, counted.value, tuple(context.spans), causes, _layers(program, context, causes))
 
 
-def _layers(program: Program, context: Context, work: list[Work]) -> tuple[LayerTiming, ...]:
+def _layers(
+    program: Program, context: Context, causes: Mapping[int, Mapping[str, int]]
+) -> tuple[LayerTiming, ...]:
     """Layers in the order in which their last compute command is complete; their cycles add up to the last of those."""
     last: dict[int, int] = {}
     first: dict[int, int] = {}
-    for item in work:
-        layer = context.commands[item.index]["tag"]
-        last[layer] = item.index
-        first.setdefault(layer, item.index)
+    total: dict[int, dict[str, int]] = {}
+    for index, part in causes.items():
+        layer = context.commands[index]["tag"]
+        last[layer] = index
+        first.setdefault(layer, index)
+        add(total.setdefault(layer, {}), part)
     layers, before = [], 0
     for layer, index in sorted(last.items(), key=lambda entry: entry[1]):
         complete = context.spans[index].complete + 1
         op = program.info(index).op or context.commands[index].opcode.name
-        layers.append(LayerTiming(layer, op, first[layer], index, complete, complete - before))
+        layers.append(LayerTiming(layer, op, first[layer], index, complete, complete - before, total[layer]))
         before = complete
     return tuple(layers)

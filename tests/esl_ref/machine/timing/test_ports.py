@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sets of cycles against plain Python sets."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esl_ref.machine.timing.ports import Cycles
+
+BLOCK = st.tuples(
+    st.integers(0, 20), st.integers(1, 3), st.integers(1, 4), st.integers(0, 9), st.integers(2, 5), st.integers(1, 2)
+)
+
+
+def build(blocks: list[tuple[int, int, int, int, int, int]]) -> tuple[Cycles, set[int]]:
+    """Blocks one after another, rows never overlapping."""
+    cycles, plain, end = Cycles(), set(), 0
+    for gap, rows, columns, rest, pitch, width in blocks:
+        first, row_pitch = end + gap, columns * pitch + rest
+        cycles.add(first, rows, columns, row_pitch, pitch, width)
+        block = {
+            first + r * row_pitch + c * pitch + w for r in range(rows) for c in range(columns) for w in range(width)
+        }
+        plain |= block
+        end = max(block) + 1
+    return cycles, plain
+
+
+@given(st.lists(BLOCK, max_size=4), st.integers(0, 60), st.integers(0, 30))
+def test_queries_equal_a_plain_set(blocks, low, length):
+    cycles, plain = build(blocks)
+    inside = {c for c in plain if low <= c <= low + length}
+    assert cycles.count(low, low + length) == len(inside)
+    assert cycles.any_in(low, low + length) or not inside
+    free = low
+    while free in plain:
+        free += 1
+    assert cycles.next_free(low) == free
+
+
+@given(st.lists(BLOCK, max_size=4), st.integers(0, 60), st.integers(0, 30))
+def test_stretch_keeps_the_work(blocks, first, length):
+    cycles, plain = build(blocks)
+    last, lost = cycles.stretch(first, first + length)
+    assert last == first + length + lost
+    assert sum(c not in plain for c in range(first, last + 1)) == length + 1
+    assert lost == sum(c in plain for c in range(first, last + 1))
+
+
+@given(st.lists(st.integers(0, 100), unique=True).map(sorted))
+def test_any_increasing_cycles(ordered):
+    cycles = Cycles()
+    cycles.add_ordered(ordered)
+    assert [c for c in range(101) if cycles.count(c, c)] == ordered
