@@ -124,11 +124,12 @@ class _Writer:
         self.load_table(task)
         weight_span = (placement.word, placement.word + chunk.words)
         rows, groups = (step.first, step.last), (chunk.first, chunk.last)
-        for command, (first, last) in commands(self.arch, task, self.addresses, rows, groups, placement.word):
-            reads = self.spans(task.ifm, *task.ifm_rows(first, last))
+        where = (self.arch, task, self.addresses, rows, groups, placement.word, step.part)
+        for command, (first, last) in commands(*where):
+            reads = self.spans(task.ifm, *task.ifm_rows(first, last, step.part))
             if task.ifm2 is not None:
                 reads += self.spans(task.ifm2, first, last)
-            writes = self.spans(task.ofm, first, last)
+            writes = self.spans(task.ofm, first, last) if step.ends else []
             access = Access(reads, writes, [weight_span], table_read=task.post.table is not None)
             self.put("compute", command, access, _info(task, first, last, chunk, self.arch.lanes))
 
@@ -188,14 +189,14 @@ class _Pace:
             self.bus += (step.last - step.first) * -(-step.view.width * step.view.channels // arch.axi_bytes)
             self.rows.setdefault(step.view.storage.name, []).append((step.last, self.bus))
         elif isinstance(step, Compute) and use.chunk is not None:
-            slots = issue_cycles(step.task, step.last - step.first, arch.lanes, arch.header_words)
+            slots = issue_cycles(step.task, step.last - step.first, arch.lanes, arch.header_words, step.part)
             share = slots * (use.chunk.last - use.chunk.first) // step.task.groups(arch.lanes)
             self.engine = max(self.engine, self.arrived.get(index, 0), self._rows_of(step)) + share
         self.ended.append(self.engine)
 
     def _rows_of(self, step: Compute) -> int:
         """When the network input's rows that a step reads have come."""
-        needed = step.task.ifm_rows(step.first, step.last)[1]
+        needed = step.task.ifm_rows(step.first, step.last, step.part)[1]
         times = self.rows.get(step.task.ifm.storage.name, [])
         return next((time for last, time in times if last >= needed), times[-1][1] if times else 0)
 

@@ -16,12 +16,18 @@ from esl_ref.program.fields import Opcode
 __all__ = ["borders", "commands", "kernel_rows_inside", "window_extent"]
 
 def commands(
-    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
-) -> Iterator[tuple[Command, tuple[int, int]]]:
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
+    part: tuple[int, int] | None = None,
+) -> Iterator[tuple[Command, tuple[int, int]]]:  # fmt: skip
     """Commands for output rows [rows) and channel groups [groups) of `task`, each with the output rows it computes.
 
-    `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie.
+    `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie;
+    `part`: kernel rows of a sum that is spread over commands.
     """
+    if part:
+        command = _kernel(arch, task, addresses, rows, groups, word, part)
+        yield command.replace(acc_in=part[0] > 0, acc_out=part[1] < task.kernel[0]), rows
+        return
     if task.copies and groups == (0, task.groups(arch.lanes)):
         flat = _flattened(task, rows, arch.lanes)
         if flat is not None:

@@ -94,7 +94,7 @@ def prepare(graph: Graph, arch: Arch) -> tuple[Graph, Arch, tuple[Segment, ...],
 
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
     """Steps in order over rolling storages, and their addresses."""
-    schedule = overlapped(roll(build(lowered, choice.groups, trace=trace)), arch)
+    schedule = overlapped(roll(build(lowered, choice.groups, arch, trace=trace)), arch)
     return Realised(schedule, plan_storage(_intervals(schedule)))
 
 

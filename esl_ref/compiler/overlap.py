@@ -36,18 +36,18 @@ class Clock:
     start: int
     arch: Arch
     now: int = 0
-    known: dict[tuple[int, int], int] = field(default_factory=dict)
+    known: dict[tuple[int, int, tuple[int, int] | None], int] = field(default_factory=dict)
 
     def cost(self, step: Compute) -> int:
         """Issue slots of a step."""
-        key = step.index, step.last - step.first
+        key = step.index, step.last - step.first, step.part
         if key not in self.known:
-            self.known[key] = issue_cycles(step.task, key[1], self.arch.lanes, self.arch.header_words)
+            self.known[key] = issue_cycles(step.task, key[1], self.arch.lanes, self.arch.header_words, step.part)
         return self.known[key]
 
 
-def issue_cycles(task: Task, rows: int, lanes: int, header: int) -> int:
-    """Issue slots of `rows` output rows of a task, all groups."""
+def issue_cycles(task: Task, rows: int, lanes: int, header: int, part: tuple[int, int] | None = None) -> int:
+    """Issue slots of `rows` output rows of a task (of kernel rows `part`), all groups."""
     width, groups = task.ofm.width, task.groups(lanes)
     if task.opcode is Opcode.ELTWISE:
         slots = 2 * rows * width
@@ -55,7 +55,8 @@ def issue_cycles(task: Task, rows: int, lanes: int, header: int) -> int:
         visited = (width - 1) * task.stride[1] + task.kernel[1]
         slots = ((rows - 1) * task.stride[0] + task.kernel[0]) * visited + rows * width * (task.chunks - 1)
     else:
-        slots = rows * width * task.kernel[0] * task.runs * task.chunks
+        kernel_rows = part[1] - part[0] if part else task.kernel[0]
+        slots = rows * width * kernel_rows * task.runs * task.chunks
     return groups * (slots + header)
 
 
@@ -104,8 +105,12 @@ def _slots(view: View, first: int, last: int, grids: Mapping[str, RowGrid | None
 def _dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> list[_Node]:
     nodes = [_Node() for _ in steps]
     slots: dict[tuple[str, int], _Slot] = {}
+    parts: dict[int, int] = {}
     for index, step in enumerate(steps):
         node = nodes[index]
+        if isinstance(step, Compute) and step.part:  # partial sums follow each other in their accumulator slots
+            node.before.update({parts[step.index]} if step.index in parts else ())
+            parts[step.index] = index
         for view, first, last, writes in accesses(step):
             for key in _slots(view, first, last, grids):
                 slot = slots.setdefault(key, _Slot())

@@ -21,10 +21,10 @@ def accesses(step: Step) -> list[tuple[View, int, int, bool]]:
     if isinstance(step, Store):
         return [(step.view, 0, step.view.height, False)]
     task = step.task
-    used = [(task.ifm, *task.ifm_rows(step.first, step.last), False)]
+    used = [(task.ifm, *task.ifm_rows(step.first, step.last, step.part), False)]
     if task.ifm2 is not None:
         used.append((task.ifm2, step.first, step.last, False))
-    return [*used, (task.ofm, step.first, step.last, True)]
+    return [*used, (task.ofm, step.first, step.last, True)] if step.ends else used
 
 
 def grids_of(schedule: Schedule) -> dict[str, RowGrid | None]:
@@ -73,7 +73,7 @@ def rolled(steps: Sequence[Step], rows: Mapping[str, int], grids: Mapping[str, R
         if isinstance(step, Compute):
             if step.index not in tasks:
                 tasks[step.index] = _rewritten(step.task, storages)
-            moved.append(Compute(tasks[step.index], step.first, step.last, step.index))
+            moved.append(Compute(tasks[step.index], step.first, step.last, step.index, step.part))
         else:
             moved.append(dataclasses.replace(step, view=_moved(step.view, storages)))
     return moved

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.rows import RowGrid, grid_of
 from esl_ref.compiler.tasks import Task
@@ -46,12 +47,18 @@ class Store:
 
 @dataclass(frozen=True)
 class Compute:
-    """Output rows [first, last) of task number `index`."""
+    """Output rows [first, last) of task number `index`; with `part`, only these kernel rows of their sums."""
 
     task: Task
     first: int
     last: int
     index: int
+    part: tuple[int, int] | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether its results leave the accumulators."""
+        return self.part is None or self.part[1] == self.task.kernel[0]
 
 
 Step = Load | Store | Compute
@@ -93,6 +100,7 @@ class GroupBuilder:
     """Produces rows on demand. `done[i]`: output rows of task i computed; `loaded[t]`: rows of input t on chip."""
 
     lowered: Lowered
+    arch: Arch
     group: Group
     done: dict[int, int]
     loaded: dict[str, int]
@@ -116,6 +124,8 @@ class GroupBuilder:
         """Compute task `index` up to output row `rows`, in strips, each after what it reads."""
         task = self.lowered.tasks[index]
         rows = min(rows, task.ofm.height)
+        if rows > self.done[index] and self.group.strip < task.kernel[0] and task.sums_in_parts(self.arch):
+            self._sum(index, task)
         while self.done[index] < rows:
             first = self.done[index]
             last = min(rows, first + self.group.strip)
@@ -124,6 +134,14 @@ class GroupBuilder:
             self._provide(index, task, reach)
             self.steps.append(Compute(task, first, last, index))
             self.done[index] = last
+
+    def _sum(self, index: int, task: Task) -> None:
+        """A long sum, `strip` kernel rows at a time as they come."""
+        for top in range(0, task.kernel[0], self.group.strip):
+            part = top, min(task.kernel[0], top + self.group.strip)
+            self._rows(index, task.ifm, *task.ifm_rows(0, 1, part))
+            self.steps.append(Compute(task, 0, 1, index, part))
+        self.done[index] = 1
 
     def _provide(self, index: int, task: Task, last: int) -> None:
         """Everything that output rows up to `last` of `task` read."""
@@ -187,7 +205,7 @@ def layerwise_groups(lowered: Lowered, strips: int = 16) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> Schedule:
+def build(lowered: Lowered, groups: Sequence[Group], arch: Arch, *, trace: bool = False) -> Schedule:
     """Steps of all groups, with the stores of outputs (and of every tensor, to `trace`) once they are complete."""
     sources, grids = sources_and_grids(lowered)
     done = dict.fromkeys(range(len(lowered.tasks)), 0)
@@ -196,7 +214,7 @@ def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> 
     ends: list[int] = []
     last_task = {task.tensor: i for i, task in enumerate(lowered.tasks)}
     for group in groups:
-        builder = GroupBuilder(lowered, group, done, loaded, sources, grids)
+        builder = GroupBuilder(lowered, arch, group, done, loaded, sources, grids)
         builder.run()
         steps.extend(builder.steps)
         for index in range(group.first, group.last):
@@ -208,12 +226,15 @@ def build(lowered: Lowered, groups: Sequence[Group], *, trace: bool = False) -> 
 
 
 def _rolls(lowered: Lowered, index: int, group: Group) -> bool:
-    """Whether a task's result is read only inside its own streamed group, and so never whole on chip."""
+    """Whether a task's result is never whole on chip: read, or replaced, inside its own streamed group."""
     name = lowered.tasks[index].ofm.storage.name
     readers = [
         i for i, t in enumerate(lowered.tasks) for v in (t.ifm, t.ifm2) if v is not None and v.storage.name == name
     ]
-    return bool(readers) and group.last - group.first > 1 and all(group.first <= i < group.last for i in readers)
+    streamed = group.last - group.first > 1
+    # A result written in place over this one leaves nothing to store once the group has run.
+    replaced = any(lowered.tasks[i].ofm == lowered.tasks[index].ofm for i in range(index + 1, group.last))
+    return streamed and (replaced or bool(readers) and all(group.first <= i < group.last for i in readers))
 
 
 def _stores(lowered: Lowered, task: Task, trace: bool, rolls: bool) -> Iterator[Store]:

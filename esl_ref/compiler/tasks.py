@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.arch import Arch
 from esl_ref.compiler.views import View
 from esl_ref.program.fields import Opcode, Rounding
 
@@ -118,10 +119,17 @@ class Task:
         pointwise = self.opcode is Opcode.ELTWISE or (self.opcode is Opcode.POOL and self.kernel == (1, 1))
         return pointwise and self.stride == (1, 1) and self.origin == (0, 0)
 
-    def ifm_rows(self, first: int, last: int) -> tuple[int, int]:
-        """Rows [low, high) of the ifm that output rows first..last - 1 read, clipped to the map."""
+    def ifm_rows(self, first: int, last: int, part: tuple[int, int] | None = None) -> tuple[int, int]:
+        """Rows [low, high) of the ifm that output rows first..last - 1 read (with just kernel rows `part`), clipped to
+        the map."""
         if self.ifm.row_stride == 0:
             return 0, 1
-        low = self.origin[0] + first * self.stride[0]
-        high = self.origin[0] + (last - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0] + 1
+        top, bottom = part or (0, self.kernel[0])
+        low = self.origin[0] + first * self.stride[0] + top * self.dilation[0]
+        high = self.origin[0] + (last - 1) * self.stride[0] + (bottom - 1) * self.dilation[0] + 1
         return max(low, 0), min(high, self.ifm.height)
+
+    def sums_in_parts(self, arch: Arch) -> bool:
+        """Whether its sums may be spread over commands: a pooling sum with one row of results, a slot for each."""
+        results = self.groups(arch.lanes) * self.ofm.width
+        return self.pool_sum and self.ofm.height == 1 and self.kernel[0] > 1 and results <= arch.acc_words

@@ -54,7 +54,7 @@ class Pricer:
         count = len(self.lowered.tasks)
         done = {i: self.lowered.tasks[i].ofm.height if i < group.first else 0 for i in range(count)}
         loaded = {n: v.height for n, (_, v) in self._sources.items() if self._uses[n][0] < group.first}
-        builder = GroupBuilder(self.lowered, group, done, loaded, self._sources, self._grids)
+        builder = GroupBuilder(self.lowered, self.arch, group, done, loaded, self._sources, self._grids)
         builder.run()
         return builder.steps
 
