@@ -64,12 +64,12 @@ def check_budget(plan: StoragePlan, budget: int, name: str) -> None:
 def accountings(arch: Arch, tensors: int, network_input: int) -> dict[str, int]:
     """On-chip bytes four ways: tensors only; with the network input; with all scratch; bits of every RTL memory / 8.
 
-    The third adds to the arena what the planner knows of (weights, line buffers, table copies, queues, rounded to words); the
-    fourth counts the memories that the generator instantiates. They must be equal.
+    The third adds to the arena what the planner knows of (weights, line buffers, accumulators, table copies, queues,
+    rounded to words); the fourth counts the memories that the generator instantiates. They must be equal.
     """
     rounded = arch.act_bytes
     scratch = arch.weight_words * arch.word_bytes + (arch.window_rows - 1) * arch.line_depth * arch.lanes
-    scratch += arch.post_lanes * 256 + 3 * arch.queue_depth * 96
+    scratch += arch.post_lanes * 256 + 3 * arch.queue_depth * 96 + 4 * arch.acc_words * arch.lanes
     return {
         "tensors": tensors,
         "with_input": network_input,
