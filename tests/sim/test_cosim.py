@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Golden, ESL machine and RTL on the same Programs, through cocotb and Verilator.
+
+All everyday cases share one build: the preset `base` with the memories it describes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from esl_ref import arch, executor
+from esl_ref.frontends import load
+from esl_ref.models import embedded_path
+from sim.cosim import Options, Outcome, cosimulate
+from sim.fuzz import fuzz
+from sim.random_layers import LayerSpec, build
+from sim.runner import MemoryTiming
+
+pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
+
+
+def run_embedded(folder: Path, preset: str = "base", **changes: object) -> Outcome:
+    graph = load(embedded_path())
+    options = Options(arch.load(preset), folder, **{"fixed": True, **changes})  # type: ignore[arg-type]
+    return cosimulate(graph, executor.random_inputs(graph, 5), options)
+
+
+def check(outcome: Outcome) -> None:
+    """Every byte right, every memory accounted for, every cycle with a cause, and predicted."""
+    assert outcome.bit_exact, "\n".join(outcome.divergence.sentences() if outcome.divergence else ())
+    assert all(layer.bit_exact for layer in outcome.layers if layer.runs_on == "accelerator")
+    assert outcome.sram.with_scratch == outcome.sram.rtl_memories
+    causes = {n: v for n, v in outcome.counters.items() if n not in ("CYCLES", "READ_BEATS", "WRITE_BEATS", "COMMANDS")}
+    assert sum(causes.values()) == outcome.counters["CYCLES"] == outcome.cycles
+
+
+def check_prediction(outcome: Outcome) -> None:
+    """Within 3 % per network and 10 % per layer; layers of a few dozen cycles within a few cycles."""
+    assert abs(outcome.predicted_cycles - outcome.cycles) <= 0.03 * outcome.cycles
+    for layer in outcome.layers:
+        assert abs(layer.predicted_cycles - layer.cycles) <= max(0.10 * layer.cycles, 5), layer.name
+
+
+def test_embedded_model(tmp_path: Path) -> None:
+    outcome = run_embedded(tmp_path)
+    check(outcome)
+    check_prediction(outcome)
+    assert {"conv1", "pool1", "dw3", "add4", "fc6"} <= set(outcome.compared)
+
+
+def test_stalls_and_another_network_in_between(tmp_path: Path) -> None:
+    """Twice without reset, on a memory that withholds handshakes on every channel."""
+    other = build(LayerSpec("depthwise", 11, 13, 12, 20, 20, (3, 3), padding=(1, 1, 1, 1), table=True))
+    outcome = run_embedded(tmp_path, memory=MemoryTiming(stall=0.3, seed=9), repeat=2, between=[other])
+    check(outcome)
+    labels = [run.label.split()[0] for run in outcome.runs if run.backend == "RTL"]
+    assert labels == ["timed", "profiled", "traced", "between", "repeat"]
+
+
+def test_repeats_take_the_same_cycles(tmp_path: Path) -> None:
+    outcome = run_embedded(tmp_path, repeat=3)
+    check(outcome)
+    timed = [run.cycles for run in outcome.runs if run.backend == "RTL" and run.label.split()[0] in ("timed", "repeat")]
+    assert len(timed) == 3 and len(set(timed)) == 1
+
+
+def test_a_planted_fault_is_located(tmp_path: Path) -> None:
+    """One byte of the first layer's bias differs in the RTL's memory only."""
+    outcome = run_embedded(tmp_path, flips=(0,))
+    assert not outcome.bit_exact
+    found = outcome.divergence
+    assert found is not None and found.mismatch is not None
+    assert (found.backend, found.layer, found.mismatch.coordinate[2]) == ("RTL", "conv1", 0)
+    assert "golden and the ESL machine agree" in found.verdict
+    assert found.cycles[1] > 0
+    assert not next(layer for layer in outcome.layers if layer.name == "conv1").bit_exact
+
+
+def test_random_layers(tmp_path: Path) -> None:
+    result = fuzz(arch.load("base"), 50, 5000, tmp_path, stall=0.1)
+    assert result.layers > 40
+    assert not result.failures, result.failures[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", arch.PRESETS)
+def test_five_hundred_random_layers(preset: str, tmp_path: Path) -> None:
+    result = fuzz(arch.load(preset), 500, 10_000, tmp_path)
+    assert result.layers > 450
+    assert not result.failures, result.failures[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["tiny", "wide"])
+def test_embedded_model_on_other_arrays(preset: str, tmp_path: Path) -> None:
+    outcome = run_embedded(tmp_path, preset, memory=MemoryTiming(stall=0.3), repeat=2)
+    check(outcome)
+
+
+@pytest.mark.slow
+def test_memories_as_large_as_the_plan_asks_for(tmp_path: Path) -> None:
+    outcome = run_embedded(tmp_path, fixed=False)
+    check(outcome)
+    assert outcome.arch.act_bytes < arch.load("base").act_bytes

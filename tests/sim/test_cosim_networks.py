@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whole public networks on the RTL, each on memories of the planned size. Minutes per build: not an everyday run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from esl_ref import arch, executor
+from esl_ref.frontends import load
+from esl_ref.models import embedded_path
+from sim.cosim import Options, cosimulate
+from sim.runner import MemoryTiming
+from tests.sim.test_cosim import check, check_prediction
+
+pytestmark = [pytest.mark.cosim, pytest.mark.slow]
+
+NETWORKS = (
+    "mlperf_tiny/models/ad_toycar_int8", "mlperf_tiny/models/ic_resnet8_int8", "mlperf_tiny/models/kws_dscnn_int8",
+    "mlperf_tiny/models/strww_int8", "mlperf_tiny/models/vww_mnv1_025_96_int8", "tflite/tflm_person_detect",
+    "tflite/mlonmcu_micro_kws_m", "tflite/nxp_yolo_face_detect",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NETWORKS, ids=lambda n: Path(n).name)
+def test_base(name: str, data_dir: Path, tmp_path: Path) -> None:
+    graph = load(data_dir / f"{name}.tflite")
+    outcome = cosimulate(graph, executor.random_inputs(graph, 1), Options(arch.load("base"), tmp_path))
+    check(outcome)
+    check_prediction(outcome)
+
+
+@pytest.mark.parametrize("name", NETWORKS, ids=lambda n: Path(n).name)
+def test_stalled_with_another_network_between(name: str, data_dir: Path, tmp_path: Path) -> None:
+    graph = load(data_dir / f"{name}.tflite")
+    options = Options(
+        arch.load("base"), tmp_path, memory=MemoryTiming(stall=0.3), repeat=2, between=[load(embedded_path())]
+    )
+    check(cosimulate(graph, executor.random_inputs(graph, 2), options))
+
+
+@pytest.mark.parametrize("preset", ["tiny", "wide"])
+def test_keyword_spotting_on_other_arrays(preset: str, data_dir: Path, tmp_path: Path) -> None:
+    graph = load(data_dir / "mlperf_tiny" / "models" / "kws_dscnn_int8.tflite")
+    outcome = cosimulate(graph, executor.random_inputs(graph, 1), Options(arch.load(preset), tmp_path))
+    check(outcome)
+    check_prediction(outcome)
