@@ -16,8 +16,8 @@ from esl_ref.errors import ProgramError
 from esl_ref.program.commands import Command
 
 __all__ = [
-    "Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside", "kernel_rows", "ofm_of",
-    "positions", "rolling",
+    "Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside", "kernel_rows",
+    "ofm_of", "positions", "rolling",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
