@@ -20,7 +20,6 @@ _KINDS = (
     (re.compile(r"\bweight_sram\."), "weight_sram"),
     (re.compile(r"\bline_buffer_\d+$"), "line_buffer"),
     (re.compile(r"\baccumulate\.slots$"), "accumulators"),
-    (re.compile(r"\baccumulate\.slots$"), "accumulators"),
     (re.compile(r"\btable_\d+$"), "table"),
     (re.compile(r"_queue\.ram$"), "command_queue"),
 )
