@@ -83,14 +83,24 @@ def test_tflite_profile_is_two_roundings(acc: int, mul: int, shift: int) -> None
     assert int(requantise(one(acc), requant(mul, shift, Profile.TFLITE))[0]) == expected
 
 
+@given(st.integers(-(1 << 15), 1 << 15), st.integers(1, 14))
+def test_ties_of_every_profile(m: int, n: int) -> None:
+    """Half-way cases, which random accumulators almost never are: (2 m + 1) * 2**n halved and shifted right by n."""
+    acc, exact = (2 * m + 1) << n, Fraction(2 * m + 1, 2)
+    assert int(requantise(one(acc), requant(1 << 30, -n, Profile.TFLITE))[0]) == half_away(exact)
+    assert int(requantise(one(acc), requant(1 << 30, -n, Profile.SINGLE))[0]) == half_up(exact)
+    assert int(requantise(one(acc), requant(1, -n - 1, Profile.POW2))[0]) == half_up(exact)
+    add = 1 << n
+    assert int(requantise(one(acc), requant(1, -n - 1, Profile.MUL_ADD_SHIFT, add))[0]) == half_up(exact)
+    assert int(requantise(one(2 * m + 1), requant(1 << 30, 0, Profile.TFLITE))[0]) == half_up(exact)  # first stage
+
+
 @given(st.lists(any32, min_size=1, max_size=6), st.data())
 def test_tflite_profile_per_channel(accs: list[int], data: st.DataObject) -> None:
     """Channels with and without a right shift side by side: the in-place form treats them differently."""
     muls = [data.draw(multiplier) for _ in accs]
     shifts = [data.draw(st.integers(-31, 0)) for _ in accs]
-    expected = [
-        half_away(Fraction(gemmlowp_srdhm(a, m), 1 << -s)) for a, m, s in zip(accs, muls, shifts, strict=True)
-    ]
+    expected = [half_away(Fraction(gemmlowp_srdhm(a, m), 1 << -s)) for a, m, s in zip(accs, muls, shifts, strict=True)]
     before = np.array(accs, np.int64)
     result = requantise(before, Requant(np.array(muls), np.array(shifts)))
     assert result.tolist() == expected

@@ -51,6 +51,14 @@ def test_a_constant_vector_stays_an_operator() -> None:
     assert constant_operand_to_table(graph).ops == graph.ops
 
 
+def test_a_constant_that_raises_the_rank_stays_an_operator() -> None:
+    op, _, _ = draw(Mul, 1)
+    graph = with_constant(op, 1, np.full((1, 1, 1), 3, np.int8), (4,))
+    tensors = dict(graph.tensors) | {"y": Tensor("y", (1, 1, 4), INT8)}
+    wider = graph.replace(tensors=tensors)
+    assert constant_operand_to_table(wider).ops == wider.ops
+
+
 def test_unread_operators_and_tensors_go() -> None:
     shape = (1, 4)
     tensors = {n: Tensor(n, shape, INT8) for n in "abcdz"}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tflite
 
 from esl_ref.errors import EslError, ModelError, UnsupportedError
 from esl_ref.frontends import load
@@ -161,24 +162,21 @@ def test_every_truncation_of_the_header_region_and_many_others() -> None:
 
 
 def test_overlapping_structures_do_not_blow_up() -> None:
-    """65536 operators that are all one table with 1024 inputs: 256 KiB of file, 64 million operands."""
-    data = bytearray(EMBEDDED.read_bytes())
-    import tflite
-
+    """4000 operators that are all the same table with 1000 inputs: 160 KiB of file that would be read as 4 million."""
+    count, operands = 4000, 1000
+    w = TFLiteWriter(checked=False)
+    w.add_tensor("x", (1, 4), "int8", scale=0.5)
+    w.add_tensor("y", (1, 4), "int8", scale=0.5)
+    for k in range(count):
+        w.add_op("RELU", [0] * (operands if k == count - 1 else 1), [1])
+    data = bytearray(w.finish([0], [1]))
     graph = tflite.Model.GetRootAs(bytes(data)).Subgraphs(0)
-    vector = graph._tab.Vector(graph._tab.Offset(10))  # operators
-    table = graph._tab.Indirect(vector)
-    count = 60000
-    offset = len(data) + (-len(data)) % 4
-    data += b"\0" * (offset - len(data)) + struct.pack("<I", count)
-    # Flatbuffer offsets are unsigned and forward, so the shared table is copied behind the vector.
-    start = offset + 4 + 4 * count
-    for index in range(count):
-        data += struct.pack("<I", start - (offset + 4 + 4 * index))
-    data += bytes(data[table : table + 64])
-    field = graph._tab.Pos + graph._tab.Offset(10)
-    data[field : field + 4] = struct.pack("<I", offset - field)
-    with pytest.raises(EslError):
+    vector = graph._tab.Vector(graph._tab.Offset(10))
+    tables = [graph._tab.Indirect(vector + 4 * k) for k in range(count)]
+    for k in range(count):
+        data[vector + 4 * k : vector + 4 * k + 4] = struct.pack("<I", tables[-1] - (vector + 4 * k))
+    assert tflite.Model.GetRootAs(bytes(data)).Subgraphs(0).Operators(0).InputsLength() == operands
+    with pytest.raises(ModelError, match="structures overlap"):
         load_bytes(bytes(data))
 
 

@@ -45,7 +45,9 @@ class Draft:
         return float(np.float32(np.exp(self.rng.uniform(-5, 0))))
 
     def few_bits(self) -> float:
-        return float(self.rng.integers(1, 4096) / 2.0 ** self.rng.integers(8, 13))
+        """An odd numerator over 4 to 128: one result in that many lies on a tie."""
+        bits = int(self.rng.integers(2, 8))
+        return float((2 * self.rng.integers(0, 1 << (bits - 1)) + 1) / (1 << bits))
 
     def zero(self) -> int:
         return int(self.rng.integers(-128, 128))
@@ -66,7 +68,7 @@ class Draft:
         return (values ^ np.int8(-128)).view(np.uint8) if self.offset else values
 
     def weights(self, values: np.ndarray, scale: Any, axis: int = 0) -> int:
-        zero = self.zero() + self.offset if self.offset else 0
+        zero = int(self.rng.integers(-4, 5)) + self.offset if self.offset else 0
         return self.writer.add_tensor("w", values.shape, self.dtype, data=self.in_file(values), scale=scale, axis=axis,
                                       zero_point=zero)  # fmt: skip
 
@@ -103,7 +105,7 @@ def dense(d: Draft) -> int:
     """256 units whose weights are all the bytes, one input: every product of bytes."""
     scale, weight = d.scale(), d.scale()
     x = d.input(scale, d.rng.integers(-128, 128, (1, 1)).astype(np.int8))
-    y = d.tensor("y", (1, 256), scale * weight / d.few_bits())
+    y = d.tensor("y", (1, 256), scale * weight / d.few_bits() * 8)
     w = d.weights(BYTES.reshape(256, 1), weight)
     d.writer.add_op("FULLY_CONNECTED", [x, w, d.bias(256, scale * weight)], [y])
     return y
@@ -115,7 +117,7 @@ def convolution(code: str, per_channel: bool) -> Callable[[Draft], int]:
         weight = [d.scale() for _ in range(channels if per_channel else 1)]
         x = d.input(scale, d.shuffled(1, 16, 16, 1))
         y = d.tensor("y", (1, 16, 16, channels), scale * weight[0] / d.few_bits())
-        values = d.rng.integers(-127, 128, (channels, 1, 1, 1)).astype(np.int8)
+        values = d.rng.integers(-4, 5, (channels, 1, 1, 1)).astype(np.int8)
         w = d.weights(values if axis == 0 else values.reshape(1, 1, 1, channels), weight, axis)
         options = {} if axis == 0 else {"depth_multiplier": channels}
         d.writer.add_op(code, [x, w, d.bias(channels, [scale * s for s in weight])], [y], **options)
@@ -129,7 +131,7 @@ def binary(code: str) -> Callable[[Draft], int]:
         first = d.scale()
         second = first * d.few_bits()
         a, b = d.input(first, d.shuffled(1, 16, 16, 1)), d.input(second, d.shuffled(1, 16, 16, 1))
-        y = d.tensor("y", (1, 16, 16, 1), (first * second if code == "MUL" else first) / d.few_bits())
+        y = d.tensor("y", (1, 16, 16, 1), (64 * first * second if code == "MUL" else first) / d.few_bits())
         d.writer.add_op(code, [a, b], [y], fused_activation_function=str(d.rng.choice(["NONE", "RELU", "RELU6"])))
         return y
 
