@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy.typing as npt
 from rich.markup import escape
 
 from esl_ref.cli.common import json_option, output_console, progress_console, write_json
-from esl_ref.errors import ToolError
 from esl_ref.ir import Graph, Op, Tensor
 
 Array = npt.NDArray[Any]
@@ -36,15 +34,10 @@ def _golden(graph: Graph, inputs: dict[str, Array], keep: str, arch: str) -> dic
 
 
 def _machine(graph: Graph, inputs: dict[str, Array], keep: str, arch: str) -> dict[str, Array]:
-    try:
-        module = importlib.import_module("esl_ref.machine.inference")
-    except ModuleNotFoundError as error:
-        raise ToolError(
-            "the ESL machine cannot run whole models in this build", hint="use --executor golden"
-        ) from error
+    from esl_ref.machine import inference
+
     with progress_console().status("ESL machine"):
-        result: dict[str, Array] = module.run(graph, inputs, arch=arch, keep=keep)
-    return result
+        return inference.run(graph, inputs, arch=arch, keep=keep)
 
 
 _EXECUTORS: dict[str, Callable[[Graph, dict[str, Array], str, str], dict[str, Array]]] = {

@@ -61,6 +61,19 @@ def test_arrays_and_pictures(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert results[0] == results[1]
 
 
+def test_the_machine_gives_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tensors = {}
+    for executor in ("golden", "machine"):
+        out = tmp_path / f"{executor}.npz"
+        args = ["run", EMBEDDED, "--executor", executor, "--all-tensors", "--output", str(out)]
+        assert call(capsys, *args)[0] == 0
+        tensors[executor] = np.load(out)
+    common = set(tensors["golden"].files) & set(tensors["machine"].files)
+    assert "probability" in common and len(common) >= 10
+    for name in common:
+        np.testing.assert_array_equal(tensors["machine"][name], tensors["golden"][name], err_msg=name)
+
+
 def test_uint8_models_speak_uint8(data_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recorded = np.load(data_dir / "golden_io" / "coral_mobilenet_v1_025_128_u8__random.npz")
     np.save(tmp_path / "x.npy", recorded["x0_0"])
@@ -79,6 +92,7 @@ def test_uint8_models_speak_uint8(data_dir: Path, tmp_path: Path, capsys: pytest
         ([EMBEDDED, "--output", "/nonexistent/out.npz"], "cannot be written"),
         ([EMBEDDED, "--executor", "abacus"], "abacus"),
         ([EMBEDDED, "--seed", "-1"], "-1"),
+        ([EMBEDDED, "--executor", "machine", "--arch", "abacus"], "abacus"),
     ],
 )
 def test_bad_use_exits_with_two(args: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
