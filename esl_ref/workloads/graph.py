@@ -49,6 +49,7 @@ class Kind(enum.Enum):
     VIEW = "view"
     PAD = "pad"
     SOFTMAX = "softmax"
+    TRANSPOSE = "transpose"
 
 
 WINDOWED = frozenset({Kind.CONV, Kind.DEPTHWISE, Kind.MAX_POOL, Kind.AVG_POOL, Kind.PAD, Kind.SLICE, Kind.VIEW})

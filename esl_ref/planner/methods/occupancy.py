@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from esl_ref.planner.methods.rows import Schedule
 from esl_ref.planner.methods.storage import readers, roots
-from esl_ref.workloads.graph import Node, ShapeGraph
+from esl_ref.workloads.graph import ALIASES, Node, ShapeGraph
 
 __all__ = ["Context", "Occupancy", "occupancy"]
 
@@ -36,7 +36,8 @@ class Context:
         self.number = {node.name: k for k, node in enumerate(graph.nodes)}
         self.members: dict[str, list[Node]] = {}
         for node in graph.nodes:
-            self.members.setdefault(self.root[node.name], []).append(node)
+            if node.kind not in ALIASES:
+                self.members.setdefault(self.root[node.name], []).append(node)
         self.readers = readers(graph, self.root)
         self.first = {s: min(self.number[n.name] for n in nodes) for s, nodes in self.members.items()}
         self.last = {s: max(self.number[n.name] for n in nodes) for s, nodes in self.members.items()}
@@ -53,6 +54,8 @@ class Context:
         if (reader.name, name) not in self._tables:
             source = self.graph[name]
             table = [reader.rows(source.shape, done)[0] for done in range(reader.shape[0])]
+            if source.kind in ALIASES:  # rows of another shape: everything stays until the reader is done
+                source, table = self.graph[self.root[name]], [0] * len(table)
             self._tables[reader.name, name] = np.array([*table, source.shape[0]], np.int64)
         return self._tables[reader.name, name]
 

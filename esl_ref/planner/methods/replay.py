@@ -13,7 +13,7 @@ import numpy as np
 
 from esl_ref.planner.methods.rows import Schedule
 from esl_ref.planner.methods.storage import roots
-from esl_ref.workloads.graph import Node, ShapeGraph
+from esl_ref.workloads.graph import ALIASES, Node, ShapeGraph
 
 __all__ = ["Fault", "Reason", "replay"]
 
@@ -71,6 +71,13 @@ class _Arena:
     def holds(self, name: str, row: int) -> bool:
         return bool((self.owner[self.span(name, row)] == self.base[self.root[name]] + row).all())
 
+    def reads(self, node: Node, name: str, row: int) -> set[tuple[str, int]]:
+        """Rows of input `name` that row `row` of `node` reads; through another shape, all of the tensor."""
+        if self.graph[name].kind in ALIASES:
+            holder = self.root[name]
+            return {(holder, y) for y in range(self.graph[holder].shape[0])}
+        return {(name, y) for y in range(*node.rows(self.graph[name].shape, row))}
+
     def fault(self, reason: Reason, node: str, row: int) -> None:
         self.faults.append(Fault(reason, node, row))
 
@@ -79,17 +86,13 @@ class _Arena:
         if target <= self.made[node.name] or target > node.shape[0]:
             return self.fault(Reason.REMADE, node.name, target)
         fresh = range(self.made[node.name], target)
-        reads: set[tuple[str, int]] = set()
-        # A concatenation in place reads nothing: its inputs already are its rows.
-        for name in node.inputs:
-            for row in fresh:
-                reads.update((name, y) for y in range(*node.rows(self.graph[name].shape, row)))
+        reads = {read for name in node.inputs for row in fresh for read in self.reads(node, name, row)}
         for name, row in sorted(reads):
             if row >= self.made[name]:
                 self.fault(Reason.NOT_MADE, name, row)
             elif not self.holds(name, row):
                 self.fault(Reason.LOST, name, row)
-        for row in fresh:
+        for row in fresh if node.kind not in ALIASES else ():
             span = self.span(node.name, row)
             if span.start < 0 or span.stop > self.plan.height:
                 self.fault(Reason.OUTSIDE, node.name, row)
