@@ -13,7 +13,7 @@ from esl_ref.errors import ArchError, InputError
 from rtl.cli import command
 
 
-def test_sram_size(tmp_path: Path) -> None:
+def test_depths_reach_the_rtl(tmp_path: Path) -> None:
     arguments = ["--sram", "4096", "--arch", "tiny", "--out", str(tmp_path / "rtl"), "--json", str(tmp_path / "s.json")]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 0
