@@ -104,18 +104,23 @@ def _intervals(schedule: Schedule) -> tuple[Interval, ...]:
 
 
 def depths(arch: Arch, lowered: Sequence[Lowered], height: int) -> Arch:
-    """Memory depths: the arena rounded to whole bank pairs, room for two of the largest weight groups, no more than the
-    model has weights, and line buffers as long as its widest depthwise map."""
+    """Memory depths: the arena rounded to whole bank pairs; line buffers as long as the widest depthwise map; and as much
+    weight SRAM as the scratch memories of `arch` then leave room for, but at least two of the largest weight groups and
+    no more than the model has weights."""
     unit = 2 * arch.lanes
     tasks = [t for low in lowered for t in low.tasks]
     largest = max((t.weights.per_group for t in tasks), default=2)
     total = sum(t.weights.per_group * (1 if t.weights.shared else t.groups(arch.lanes)) for t in tasks)
     columns = [window_extent(t)[0] for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column]
-    return arch.with_depths(
-        act_bytes=max(unit, -(-height // unit) * unit),
-        weight_words=max(2, min(max(arch.weight_words, 2 * largest), total)),
-        line_depth=max(2, *columns, 2),
-    )
+    shaped = arch.with_depths(act_bytes=max(unit, -(-height // unit) * unit), line_depth=max(2, *columns, 2))
+    spare = _scratch(arch) - _scratch(shaped)
+    words = max(arch.weight_words + spare // arch.word_bytes, 2 * largest)
+    return shaped.with_depths(weight_words=max(2, min(words, total)))
+
+
+def _scratch(arch: Arch) -> int:
+    """Bytes of all memories but the activation SRAM."""
+    return arch.memory_bytes() - arch.act_bytes
 
 
 Strategy = Callable[[Graph, Lowered, Arch, int | None], Choice]
