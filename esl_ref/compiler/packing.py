@@ -9,7 +9,7 @@ import numpy.typing as npt
 from esl_ref.arch import Arch
 from esl_ref.compiler.tasks import Weights
 from esl_ref.errors import NumericError, UnsupportedError
-from esl_ref.numerics import INT32_MAX, INT32_MIN, Requant
+from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
 
 __all__ = ["header_only", "pack_conv", "pack_taps", "pack_window", "window_chunks"]
 
@@ -26,8 +26,13 @@ def _pad_axis(x: npt.NDArray[np.int64], axis: int, multiple: int) -> npt.NDArray
 
 
 def records(arch: Arch, bias: Ints, requant: Requant, where: str) -> Bytes:
-    """Requantisation records -> uint8 [groups, header_words, lanes * lanes]; unused lanes get zeros."""
+    """Requantisation records -> uint8 [groups, header_words, lanes * lanes]; unused lanes get zeros.
+
+    MUL_ADD_SHIFT adds after the product, so there the record holds bias * multiplier + add.
+    """
     channels, lanes = bias.size, arch.lanes
+    if requant.profile is Profile.MUL_ADD_SHIFT:
+        bias = bias * requant.multiplier + (0 if requant.add is None else requant.add)
     if bias.size and (int(bias.min()) < INT32_MIN or int(bias.max()) > INT32_MAX):
         raise NumericError("the bias with the input's zero point folded in leaves int32", where=where)
     groups = -(-channels // lanes)

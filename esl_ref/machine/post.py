@@ -57,15 +57,22 @@ def finish(acc: Ints, records: Records, command: Command, profile: Profile, tabl
     if command["rounding"] == Rounding.AVERAGE:
         value = average(acc, records)
     elif command["rounding"] == Rounding.PROFILE:
-        biased = acc + records.bias
-        _fits(biased, "accumulator plus bias")
-        value = requantise(biased, Requant(records.multiplier, records.shift, profile))
+        value = _requantise(acc, records, profile)
     else:
         raise ProgramError(f"unknown rounding {command['rounding']}")
     if command["low"] > command["high"]:
         raise ProgramError(f"clamp [{command['low']}, {command['high']}] is empty")
     q: npt.NDArray[np.int8] = np.clip(value + command["zero_out"], command["low"], command["high"]).astype(np.int8)
     return table[q.astype(np.intp) + 128] if command["table"] else q
+
+
+def _requantise(acc: Ints, records: Records, profile: Profile) -> Ints:
+    """Rounding PROFILE. MUL_ADD_SHIFT adds the record's bias to the product, the others to the accumulator."""
+    if profile is Profile.MUL_ADD_SHIFT:
+        return requantise(acc, Requant(records.multiplier, records.shift, profile, records.bias))
+    biased = acc + records.bias
+    _fits(biased, "accumulator plus bias")
+    return requantise(biased, Requant(records.multiplier, records.shift, profile))
 
 
 def _fits(value: Ints, what: str) -> None:

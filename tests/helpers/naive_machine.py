@@ -64,7 +64,7 @@ class NaiveMachine:
         elif self.arch.profile is Profile.SINGLE:
             v = ((acc + bias) * multiplier + (1 << (30 - shift))) >> (31 - shift)
         elif self.arch.profile is Profile.MUL_ADD_SHIFT:
-            v = ((acc + bias) * multiplier) >> -shift
+            v = (acc * multiplier + bias) >> -shift
         else:
             v = (acc + bias + ((1 << (-shift)) >> 1)) >> -shift
         q = min(max(v + c["zero_out"], c["low"]), c["high"])
