@@ -15,7 +15,7 @@ from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["EngineTiming", "IssueClock", "Issued", "Results"]
+__all__ = ["EngineTiming", "Free", "Group", "IssueClock", "Issued", "Results", "groups_of"]
 
 # Stages of the datapath: array or unit with its adder tree; requantiser, clamp and table.
 _ADDRESS, _SRAM_READ, _PADDING, _WINDOW, _ARRAY, _ACCUMULATE = 2, 3, 1, 1, 6, 1
@@ -88,7 +88,7 @@ class Issued:
 
 
 @dataclass(frozen=True)
-class _Group:
+class Group:
     """Issues of one group: `before` the first result; per row of results `columns` of them `pitch` issues apart;
     `between` the last of a row and the first of the next; `after` the last."""
 
@@ -100,14 +100,33 @@ class _Group:
     after: int
 
 
+@dataclass(frozen=True)
+class Free:
+    """From which cycle on the next result, the next record word, and the next sum with a slot may issue."""
+
+    results: int = 0
+    records: int = 0
+    slots: int = 0
+
+    def after(self, adds: bool) -> int:
+        """From when on a result may issue."""
+        return max(self.results, self.slots) if adds else self.results
+
+    def emitted(self, cycle: int, timing: EngineTiming, opening: bool, keeps: bool) -> Free:
+        """After a result in `cycle`; `opening`: the first of its group."""
+        return Free(
+            cycle + timing.interval,
+            cycle + timing.header_gap if opening else self.records,
+            cycle + timing.slot_gap if keeps else self.slots,
+        )
+
+
 class IssueClock:
     """Where the issuer is: follows commands in order and knows from when results and records are taken again."""
 
     def __init__(self, arch: Arch) -> None:
         self.arch, self.timing = arch, EngineTiming.of(arch)
-        self._result_free = 0
-        self._records_free = 0
-        self._slots_free = 0
+        self.free = Free()
 
     def run(self, command: Command, first: int) -> Issued:
         """Issue slots of `command` whose first one is cycle `first`."""
@@ -118,32 +137,27 @@ class IssueClock:
             results.append(block)
         return Issued(first, cycle - 1, array * command["groups"], vector * command["groups"], tuple(results))
 
-    def delay(self, cycles: int) -> None:
-        """The last command took that many cycles longer than its issues: store reads had the SRAM port."""
-        self._result_free += cycles
-        self._records_free += cycles
-        self._slots_free += cycles
-
-    def _group(self, group: _Group, cycle: int, adds: bool, keeps: bool) -> tuple[int, Results]:
+    def _group(self, group: Group, cycle: int, adds: bool, keeps: bool) -> tuple[int, Results]:
         interval, words = self.timing.interval, self.arch.header_words
         if adds and keeps:
             interval = max(interval, self.timing.slot_gap)
         # Record words go as early as they may; issues before the first result fill the time until then.
-        result = max(max(cycle + group.before, self._records_free) + words, self._result_free)
-        if adds:
-            result = max(result, self._slots_free)
-        self._records_free = result + self.timing.header_gap
+        result = max(max(cycle + group.before, self.free.records) + words, self.free.after(adds))
+        self.free = self.free.emitted(result, self.timing, True, keeps)
         pitch = max(group.pitch, interval)
         row_pitch = (group.columns - 1) * pitch + max(group.between, interval)
         block = Results(result, group.rows, group.columns, row_pitch, pitch)
         result += (group.rows - 1) * row_pitch + (group.columns - 1) * pitch
-        self._result_free = result + self.timing.interval
-        if keeps:
-            self._slots_free = result + self.timing.slot_gap
+        self.free = self.free.emitted(result, self.timing, False, keeps)
         return result + 1 + group.after, block
 
 
-def _issues(command: Command, arch: Arch) -> tuple[_Group, int, int]:
+def groups_of(command: Command, arch: Arch) -> Group:
+    """The issues of each of a command's groups."""
+    return _issues(command, arch)[0]
+
+
+def _issues(command: Command, arch: Arch) -> tuple[Group, int, int]:
     """Issues of one group; how many of them feed the array, how many do not."""
     if command.opcode is Opcode.DEPTHWISE_WINDOW:
         return _window(command)
@@ -154,17 +168,17 @@ def _issues(command: Command, arch: Arch) -> tuple[_Group, int, int]:
     else:
         pitch = command["ky_count"] * command["kx_count"] * command["chunks"]
         fires = {Opcode.CONV: pitch, Opcode.DEPTHWISE_TAPS: -(-pitch // arch.lanes)}.get(command.opcode, 0)
-    return _Group(pitch - 1, rows, columns, pitch, pitch, 0), pixels * fires, pixels * (pitch - fires)
+    return Group(pitch - 1, rows, columns, pitch, pitch, 0), pixels * fires, pixels * (pitch - fires)
 
 
-def _window(command: Command) -> tuple[_Group, int, int]:
+def _window(command: Command) -> tuple[Group, int, int]:
     passes, cols, chunks = command["passes"], command["cols"], command["chunks"]
     fire_row, fire_col = command["fire_row"], command["fire_col"]
     rows = (passes - 1 - fire_row) // command["oy_rows"] + 1
     columns = (cols - 1 - fire_col) // command["col_stride"] + 1
     tail = cols - 1 - fire_col - (columns - 1) * command["col_stride"]  # columns visited after a row's last result
     last_row = fire_row + (rows - 1) * command["oy_rows"]
-    group = _Group(
+    group = Group(
         before=fire_row * cols + fire_col + chunks - 1,
         rows=rows,
         columns=columns,

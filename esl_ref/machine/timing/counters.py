@@ -66,7 +66,7 @@ def tally(work: list[Work], arrivals: list[Arrival], ending: Ending) -> Tally:
         _waiting(causes, beats, max(free, item.taken + 1), item)
         _count(causes, "MAC_ACTIVE", item.issued.array)
         _count(causes, "VECTOR_ACTIVE", item.issued.vector)
-        _count(causes, "OVERHEAD", item.issued.overhead)
+        _count(causes, "OVERHEAD", item.overhead)
         _count(causes, "STALL_DMA", item.stolen)
         result.causes.append(causes)
         add(result.value, causes)

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from esl_ref.machine.timing.contended import walk
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
-from esl_ref.machine.timing_constants import IssueClock, Issued
+from esl_ref.machine.timing_constants import Free, IssueClock, Issued
+from esl_ref.program.commands import Command
 
 __all__ = ["Engine", "Work"]
 
@@ -17,14 +19,24 @@ _EXAMINED = 2
 
 @dataclass
 class Work:
-    """One compute command: issue slots, cycles lost to store reads, and when each of its waits was over."""
+    """One compute command.
+
+    issued          its issue slots if no store read interferes
+    last, overhead  its last issue and the slots lost to distances, as they are
+    stolen          cycles lost to store reads
+    waits           first cycles in which its waits were over
+    free, mark      the issuer, and the writes known, when it started
+    """
 
     index: int
     taken: int
     issued: Issued
     last: int
+    overhead: int
     stolen: int
     waits: list[int]
+    free: Free
+    mark: int
 
 
 class Engine:
@@ -34,6 +46,8 @@ class Engine:
         self._context = context
         self._stage = Stage(context, queue, COMPUTE_QUEUE)
         self._clock = IssueClock(context.arch)
+        # From a result's issue to the cycle in which its first slice takes the SRAM's write port.
+        self._first_write = context.engine.completion - context.engine.interval + 1
         self._held: int | None = None
         self._held_at = 0
         self._busy_until = -1
@@ -64,28 +78,46 @@ class Engine:
 
     def _run(self, index: int, now: int, over: list[int]) -> None:
         context = self._context
+        free = self._clock.free
         issued = self._clock.run(context.commands[index], now + 1)
-        last, stolen = context.reads.stretch(issued.first, issued.last)
-        if stolen:
-            self._clock.delay(stolen)
-        self._in_flight += 1
-        self._busy_until = last
-        # Results that stay in accumulator slots take the write port all the same, for no byte.
-        for block in issued.results:
-            first = block.first + context.engine.completion - context.engine.interval + 1
-            context.writes.add(first, block.rows, block.columns, block.row_pitch, block.pitch, context.engine.interval)
-        work = Work(index, self._held_at, issued, last, stolen, over)
+        work = Work(index, self._held_at, issued, issued.last, issued.overhead, 0, over, free, context.writes.mark())
         self.work.append(work)
+        for block, width in zip(issued.results, self._widths(context.commands[index]), strict=True):
+            if width:
+                first = block.first + self._first_write
+                context.writes.add(first, block.rows, block.columns, block.row_pitch, block.pitch, width)
+        self._in_flight += 1
+        self._busy_until = issued.last
+        self.lose_port()
+        last = work.last
         context.kernel.at(last, lambda: self._end(work, last))
 
     def lose_port(self) -> None:
-        """A store has announced its reads: the command that issues now takes longer by those that fall into it."""
-        if not self.work or self.work[-1].last <= self.work[-1].issued.first:
+        """Store reads are known: those that fall into the command that issues now make it longer."""
+        if not self.work:
             return
-        work = self.work[-1]
-        last, stolen = self._context.reads.stretch(work.issued.first, work.issued.last)
-        self._clock.delay(stolen - work.stolen)
-        work.last, work.stolen, self._busy_until = last, stolen, last
+        work, context = self.work[-1], self._context
+        if not context.reads.any_in(work.issued.first, work.last):
+            return
+        taken = context.reads.within(work.issued.first)
+        outcome = walk(context.commands[work.index], context.arch, work.issued.first, work.free, taken)
+        self._clock.free = outcome.free
+        work.last, work.stolen, self._busy_until = outcome.last, outcome.stolen, outcome.last
+        slots = outcome.last - work.issued.first + 1
+        work.overhead = slots - outcome.stolen - work.issued.array - work.issued.vector
+        context.writes.forget(work.mark)
+        widths = self._widths(context.commands[work.index])
+        writes, each = [cycle + self._first_write for cycle in outcome.results], len(outcome.results) // len(widths)
+        for group, width in enumerate(widths):
+            if width:
+                context.writes.add_ordered(writes[group * each : (group + 1) * each], width)
+
+    def _widths(self, command: Command) -> list[int]:
+        """Slices that each result of each group writes: none of what stays in a slot, fewer where lanes are unused."""
+        if command["acc_out"]:
+            return [0] * command["groups"]
+        arch = self._context.arch
+        return [arch.post_interval] * (command["groups"] - 1) + [-(-command["last_lanes"] // arch.post_lanes)]
 
     def _end(self, work: Work, expected: int) -> None:
         """The last issue, unless store reads have put it off since."""

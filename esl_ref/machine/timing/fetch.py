@@ -90,7 +90,7 @@ class Fetch:
         self._in_flight += 1  # seen from the next cycle on: one command per cycle is asked for
         self._kernel.at(now + 1)
 
-    def _words(self, index: int, burst: Burst, start: int) -> int:
+    def _words(self, index: int, burst: Burst, start: int) -> None:
         """Words arrive: one per cycle at best, and one beat per 1 + gap cycles."""
         words = self._arch.axi_bytes * COMMAND_WORDS // COMMAND_BYTES
         pitch = max(words, 1 + self._bus.memory.gap)
@@ -104,7 +104,7 @@ class Fetch:
                 self._kernel.at(start + 1, queue.first_word)
         if burst.last:
             self._kernel.at(end, lambda: self._finish(queue, index, end))
-        return end
+        self._bus.end(end)
 
     def _end(self) -> None:
         self._ended = True

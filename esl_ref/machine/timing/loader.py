@@ -79,27 +79,66 @@ class Loader:
         elif self._finished_at == now:
             self._receiving = False
 
-    def _beats(self, index: int, burst: Burst, start: int) -> int:
+    def _beats(self, index: int, burst: Burst, start: int) -> None:
         """One beat per cycle into the SRAM, unless the post-processor has its write port."""
-        context = self._context
-        rows = context.commands[index].opcode is Opcode.LOAD_ROWS
-        pitch = 1 + context.memory.gap
-        end, placed = start + (burst.beats - 1) * pitch, start + (burst.beats - 1) * pitch + 1
-        if rows and context.writes.any_in(start, end + 1):
-            end, placed = self._contended(burst.beats, start, pitch)
-        self.arrivals.append(Arrival(start, end, max(1, (end - start) // max(1, burst.beats - 1)), rows))
+        pitch = 1 + self._context.memory.gap
+        if self._context.commands[index].opcode is Opcode.LOAD_ROWS:
+            self._place(_Placing(index, burst, start, pitch, start - pitch, start - 1), start)
+            return
+        end = start + (burst.beats - 1) * pitch
+        self.arrivals.append(Arrival(start, end, pitch, False))
+        self._end(index, burst, end, end + 1)
+
+    def _end(self, index: int, burst: Burst, accepted: int, placed: int) -> None:
+        """Last beat of the burst accepted, and written."""
         if burst.last:
-            context.kernel.at(end, lambda: self._finish(end))
+            self._context.kernel.at(accepted, lambda: self._finish(accepted))
             self._stage.complete(index, placed)
-        return end
+        self._bus.end(accepted)
 
     def _finish(self, cycle: int) -> None:
         self._finished_at = cycle
 
-    def _contended(self, beats: int, start: int, pitch: int) -> tuple[int, int]:
-        """(last beat accepted, last beat written) when results are written at the same time."""
-        accepted = placed = start - 1
-        for number in range(beats):
-            accepted = max(start + number * pitch, accepted + pitch, placed)
-            placed = self._context.writes.next_free(accepted + 1)
-        return accepted, placed
+    def _place(self, job: _Placing, now: int) -> None:
+        """Beats of rows, as far as the writes of results are known: commands that start later write later."""
+        context, run = self._context, 0
+        known = now + context.engine.completion - context.engine.interval
+        first = job.next_beat()
+        while job.number < job.burst.beats:
+            accepted = job.next_beat()
+            if accepted >= known:
+                break
+            if accepted != first + run * job.pitch:
+                self._arrived(first, run, job.pitch)
+                first, run = accepted, 0
+            run += 1
+            job.accepted, job.placed = accepted, context.writes.next_free(accepted + 1)
+            job.number += 1
+        self._arrived(first, run, job.pitch)
+        if job.number == job.burst.beats:
+            # Its place is found early, but what follows must not be decided after it.
+            context.kernel.at(job.accepted, lambda: self._end(job.index, job.burst, job.accepted, job.placed))
+        else:
+            resume = job.next_beat()
+            context.kernel.at(resume, lambda: self._place(job, resume))
+
+    def _arrived(self, first: int, beats: int, pitch: int) -> None:
+        if beats:
+            self.arrivals.append(Arrival(first, first + (beats - 1) * pitch, pitch, True))
+
+
+@dataclass
+class _Placing:
+    """A burst of rows on its way into the SRAM: beats done, cycle in which the last was accepted, and was written."""
+
+    index: int
+    burst: Burst
+    start: int
+    pitch: int
+    accepted: int
+    placed: int
+    number: int = 0
+
+    def next_beat(self) -> int:
+        """The next beat is accepted when it is there and the register before the SRAM is free."""
+        return max(self.start + self.number * self.pitch, self.accepted + self.pitch, self.placed)

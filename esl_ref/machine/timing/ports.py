@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Iterator, Sequence
 
 __all__ = ["Cycles"]
 
@@ -26,16 +24,24 @@ class Cycles:
         self._blocks.append((first, last, rows, columns, row_pitch, pitch, width))
         self._ends.append(last)
 
-    def add_ordered(self, cycles: Sequence[int]) -> None:
-        """Any increasing cycles, kept as progressions."""
+    def add_ordered(self, cycles: Sequence[int], width: int = 1) -> None:
+        """Any increasing cycles, kept as progressions, and the `width` - 1 that follow each."""
         start = 0
         while start < len(cycles):
-            pitch = cycles[start + 1] - cycles[start] if start + 1 < len(cycles) else 1
+            pitch = cycles[start + 1] - cycles[start] if start + 1 < len(cycles) else width
             end = start + 1
             while end < len(cycles) and cycles[end] - cycles[end - 1] == pitch:
                 end += 1
-            self.add(cycles[start], 1, end - start, 0, pitch)
+            self.add(cycles[start], 1, end - start, 0, pitch, width)
             start = end
+
+    def mark(self) -> int:
+        """For `forget`."""
+        return len(self._blocks)
+
+    def forget(self, mark: int) -> None:
+        """Take back what was added since `mark`."""
+        del self._blocks[mark:], self._ends[mark:]
 
     def _blocks_in(self, low: int, high: int) -> list[_Block]:
         start = bisect_left(self._ends, low)
@@ -45,14 +51,12 @@ class Cycles:
         """Might any be in [low, high]?"""
         return bool(self._ends) and self._ends[-1] >= low and bool(self._blocks_in(low, high))
 
-    def count(self, low: int, high: int) -> int:
-        """How many are in [low, high]."""
-        total = 0
-        for first, _, rows, columns, row_pitch, pitch, width in self._blocks_in(low, high):
-            row = np.arange(rows)[:, None, None] * row_pitch
-            cycles = first + row + np.arange(columns)[:, None] * pitch + np.arange(width)
-            total += int(((cycles >= low) & (cycles <= high)).sum())
-        return total
+    def within(self, low: int) -> set[int]:
+        """All cycles from `low` on."""
+        cycles: set[int] = set()
+        for block in self._blocks[bisect_left(self._ends, low) :]:
+            cycles.update(c for c in _listed(block) if c >= low)
+        return cycles
 
     def next_free(self, cycle: int) -> int:
         """The first cycle from `cycle` on that is not among them."""
@@ -68,12 +72,10 @@ class Cycles:
                 return True
         return False
 
-    def stretch(self, first: int, last: int) -> tuple[int, int]:
-        """(new last, lost) of work in [first, last] that stands still in each of these cycles."""
-        lost = 0
-        while self.any_in(first, last + lost):
-            more = self.count(first, last + lost)
-            if more == lost:
-                break
-            lost = more
-        return last + lost, lost
+
+def _listed(block: _Block) -> Iterator[int]:
+    first, _, rows, columns, row_pitch, pitch, width = block
+    for row in range(rows):
+        for column in range(columns):
+            start = first + row * row_pitch + column * pitch
+            yield from range(start, start + width)

@@ -97,9 +97,9 @@ def predict(
 ) -> Timing:
     """Predicted timing of a Program that runs without error, from the placement `bases` in external memory.
 
-    With `profiling`, stamped commands write their records. `commands` replace the Program's own if given. Two things
-    are not exact: store reads are taken to cost a cycle each while a command issues, and rows loaded during compute
-    see the results' writes only of commands that have started.
+    With `profiling`, stamped commands write their records. `commands` replace the Program's own if given. The model
+    follows the RTL cycle by cycle where units meet, with one simplification: a store under way keeps the write channel
+    from profile records until its last beat.
     """
     engine = EngineTiming.of(program.arch)
     context = Context(

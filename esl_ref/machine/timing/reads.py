@@ -16,14 +16,18 @@ __all__ = ["FETCH", "LOAD", "Burst", "ReadBus", "cut"]
 FETCH, LOAD = 0, 1
 
 
+Begin = Callable[["Burst", int], None]
+
+
 @dataclass
 class Burst:
-    """`beats` of a transfer; `begin(first cycle) -> cycle of the last beat` says what they mean to their client."""
+    """`beats` of a transfer, `first_beat` of them before. `begin(burst, first cycle)` hands them to their client, which
+    calls `ReadBus.end` with the cycle of the last one, then or later, but not after that cycle."""
 
     beats: int
     first_beat: int
     last: bool
-    begin: Callable[[Burst, int], int]
+    begin: Begin
     due: int = 0
 
 
@@ -56,7 +60,7 @@ class ReadBus:
         """May a transfer be handed over in this cycle?"""
         return not self._waiting[client] or self._emptied[client] == now
 
-    def request(self, client: int, now: int, address: int, beats: int, begin: Callable[[Burst, int], int]) -> None:
+    def request(self, client: int, now: int, address: int, beats: int, begin: Begin) -> None:
         """Hand over a transfer; its first burst may be taken in the next cycle."""
         bursts = [Burst(count, first, last, begin) for first, count, last in cut(address, beats, self.arch)]
         self.kernel.at(now + self.control.splitter, lambda: self._waiting[client].extend(bursts))
@@ -85,17 +89,17 @@ class ReadBus:
             self._r_busy = True
             burst = self._flying.popleft()
             start = max(burst.due, self._r_free)
-            self.kernel.at(start, lambda: self._begin(burst, start))
+            self.beats += burst.beats
+            self.kernel.at(start, lambda: burst.begin(burst, start))
 
-    def _begin(self, burst: Burst, start: int) -> None:
-        end = burst.begin(burst, start)
-        self.beats += burst.beats
-        self._r_free = end + 1 + self.memory.gap
-        self.quiet_from = max(self.quiet_from, end + 1)
+    def end(self, cycle: int) -> None:
+        """The last beat of the burst under way is accepted in `cycle`."""
+        self._r_free = cycle + 1 + self.memory.gap
+        self.quiet_from = max(self.quiet_from, cycle + 1)
 
         def ended() -> None:
             self._in_flight -= 1
 
-        self.kernel.at(end + 1, ended)
+        self.kernel.at(cycle + 1, ended)
         self._r_busy = False
         self._next()

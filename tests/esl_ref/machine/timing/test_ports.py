@@ -31,7 +31,7 @@ def build(blocks: list[tuple[int, int, int, int, int, int]]) -> tuple[Cycles, se
 def test_queries_equal_a_plain_set(blocks, low, length):
     cycles, plain = build(blocks)
     inside = {c for c in plain if low <= c <= low + length}
-    assert cycles.count(low, low + length) == len(inside)
+    assert cycles.within(low) == {c for c in plain if c >= low}
     assert cycles.any_in(low, low + length) or not inside
     free = low
     while free in plain:
@@ -39,17 +39,18 @@ def test_queries_equal_a_plain_set(blocks, low, length):
     assert cycles.next_free(low) == free
 
 
-@given(st.lists(BLOCK, max_size=4), st.integers(0, 60), st.integers(0, 30))
-def test_stretch_keeps_the_work(blocks, first, length):
-    cycles, plain = build(blocks)
-    last, lost = cycles.stretch(first, first + length)
-    assert last == first + length + lost
-    assert sum(c not in plain for c in range(first, last + 1)) == length + 1
-    assert lost == sum(c in plain for c in range(first, last + 1))
-
-
 @given(st.lists(st.integers(0, 100), unique=True).map(sorted))
 def test_any_increasing_cycles(ordered):
     cycles = Cycles()
     cycles.add_ordered(ordered)
-    assert [c for c in range(101) if cycles.count(c, c)] == ordered
+    assert cycles.within(0) == set(ordered)
+
+
+def test_taking_back():
+    cycles = Cycles()
+    cycles.add(0, 2, 3, 10, 2)
+    mark = cycles.mark()
+    cycles.add_ordered([40, 42, 45], width=2)
+    assert cycles.within(5) == {10, 12, 14, 40, 41, 42, 43, 45, 46}
+    cycles.forget(mark)
+    assert cycles.within(0) == {0, 2, 4, 10, 12, 14}
