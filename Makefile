@@ -25,7 +25,7 @@ EMBEDDED := esl_ref/models/embedded/embedded.tflite
 NET      = $(or $(MODEL),$(EMBEDDED))
 COMMON   = --arch $(ARCH) $(if $(SRAM),--sram $(SRAM)) $(if $(JSON),--json $(JSON)) $(ARGS)
 WORKERS ?= auto
-PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST   = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 .PHONY: help
 help:  ## this list
