@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from esl_ref import ir
 from esl_ref.compiler.context import Context
-from esl_ref.compiler.packing import header_only
+from esl_ref.compiler.packing import header_only, scale_only
 from esl_ref.compiler.tasks import Operands, Task, Weights
 from esl_ref.compiler.views import View
 from esl_ref.ir import Act, Requant
@@ -31,7 +31,7 @@ def identity(ctx: Context, where: str) -> Weights:
 
 
 def _scale(ctx: Context, bias: int, requant: Requant, where: str) -> Weights:
-    return header_only(ctx.arch, bias, int(requant.multiplier.flat[0]), int(requant.shift.flat[0]), where)
+    return scale_only(ctx.arch, bias, requant, where)
 
 
 def _pool(ctx: Context, op: ir.AveragePool | ir.MaxPool, pad_value: int, weights: Weights) -> Task:

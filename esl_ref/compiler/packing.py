@@ -11,7 +11,7 @@ from esl_ref.compiler.tasks import Weights
 from esl_ref.errors import NumericError, UnsupportedError
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
 
-__all__ = ["header_only", "pack_conv", "pack_taps", "pack_window", "window_chunks"]
+__all__ = ["header_only", "pack_conv", "pack_taps", "pack_window", "scale_only", "window_chunks"]
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -47,7 +47,11 @@ def records(arch: Arch, bias: Ints, requant: Requant, where: str) -> Bytes:
 
 def header_only(arch: Arch, bias: int, multiplier: int, shift: int, where: str) -> Weights:
     """One record for all lanes and groups: pooling and elementwise."""
-    requant = Requant(np.array([multiplier]), np.array([shift]))
+    return scale_only(arch, bias, Requant(np.array([multiplier]), np.array([shift])), where)
+
+
+def scale_only(arch: Arch, bias: int, requant: Requant, where: str) -> Weights:
+    """The same for a per-tensor scale in its profile."""
     words = records(arch, np.full(arch.lanes, bias, np.int64), requant, where)
     return Weights(words, arch.header_words, shared=True)
 
