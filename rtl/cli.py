@@ -1,57 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `rtl`: generated Verilog for a model, or for an SRAM size."""
+"""The verb `rtl`: generated Verilog for a model, or for an SRAM size.
+
+The only module of this package that knows the compiler and the command line; the RTL itself needs neither.
+"""
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
 
 import click
 
 from esl_ref.arch import Arch, load
+from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
 from esl_ref.errors import InputError
 from rtl.generate import Generated, generate, write
+from rtl.top import TOP
 
 __all__ = ["command"]
 
 
 @click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
-@click.option("--sram", type=int, metavar="BYTES", help="Activation SRAM, where no model says how much is needed.")
+@click.option("--sram", type=BYTES, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to write to.")
-@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the sidecar here too.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write to.")
+@json_option
 def command(model: Path | None, sram: int | None, arch_name: str, out: Path, json_file: Path | None) -> None:
     """Generate the accelerator as Verilog, with memories sized for MODEL.
 
     Writes esl_accel.v, its sidecar esl_accel.json (ports, parameters, memories), ports.vlt for fast simulation, and
     the register map as registers.md, esl_accel.h and esl_accel.rdl.
     """
-    if (model is None) == (sram is None):
-        raise InputError("give either a MODEL or --sram BYTES", hint="e.g. esl-ref rtl --sram 65536 --out build/rtl")
+    if model is None and sram is None:
+        raise InputError("give a MODEL or --sram BYTES", hint="e.g. esl-ref rtl --sram 64K --out build/rtl")
     base = load(arch_name)
-    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, base)
-    generated = generate(arch)
+    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, base, sram)
+    with progress_console().status(f"converting {TOP} of architecture {arch.name} to Verilog"):
+        generated = generate(arch)
     write(generated, out)
-    if json_file is not None:
-        json_file.write_text(json.dumps(generated.sidecar(), indent=2) + "\n")
+    write_json(json_file, generated.sidecar())
     _report(generated, out)
 
 
-def _planned(model: Path, arch: Arch) -> Arch:
+def _planned(model: Path, arch: Arch, sram: int | None) -> Arch:
     """`arch` with the depths the model's plan needs."""
-    # By name: the compiler is no dependency of the RTL, only of this verb.
-    compiler = importlib.import_module("esl_ref.compiler")
-    frontends = importlib.import_module("esl_ref.frontends")
-    planned: Arch = compiler.compile_model(frontends.load(model), arch).arch
-    return planned
+    # Here, so that generating for a size does not import the compiler.
+    from esl_ref import frontends
+    from esl_ref.compiler.model import compile_model
+
+    graph = frontends.load(model)
+    with progress_console().status(f"planning {graph.name}"):
+        return compile_model(graph, arch, sram=sram).arch
 
 
 def _report(generated: Generated, out: Path) -> None:
-    arch = generated.arch
-    click.echo(f"{out}: esl_accel for architecture {arch.name}, hash {arch.hash():016x}")
+    arch, console = generated.arch, output_console()
+    console.print(f"{out}: {TOP} for architecture {arch.name}, hash {arch.hash():016x}", soft_wrap=True)
     for m in generated.memories:
-        click.echo(f"  {m.name:<14}{m.copies:>4} x {m.depth:>6} x {m.width:>4} bits {m.nbytes:>9} bytes")
+        console.print(f"  {m.name:<14}{m.copies:>4} x {m.depth:>6} x {m.width:>4} bits {m.nbytes:>9} bytes")
     total = sum(m.nbytes for m in generated.memories)
-    click.echo(f"  {'on chip':<14}{'':>25}{total:>10} bytes")
+    console.print(f"  {'on chip':<14}{'':>24}{total:>10} bytes")

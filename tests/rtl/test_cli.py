@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import esl_ref.models
+from esl_ref import frontends
+from esl_ref.arch import load
+from esl_ref.compiler.model import compile_model
 from esl_ref.errors import ArchError, InputError
 from rtl.cli import command
 
@@ -21,10 +25,18 @@ def test_depths_reach_the_rtl(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "s.json").read_text()) == json.loads((tmp_path / "rtl/esl_accel.json").read_text())
 
 
-@pytest.mark.parametrize("arguments", [[], ["model.tflite", "--sram", "4096"]])
-def test_model_or_size(tmp_path: Path, arguments: list[str]) -> None:
-    with pytest.raises(InputError, match="either a MODEL or --sram"):
-        CliRunner().invoke(command, [*arguments, "--out", str(tmp_path)], catch_exceptions=False)
+def test_model_or_size(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="a MODEL or --sram"):
+        CliRunner().invoke(command, ["--out", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_model_sets_the_depths(tmp_path: Path) -> None:
+    model = Path(esl_ref.models.__file__).parent / "embedded" / "embedded.tflite"
+    arguments = [str(model), "--arch", "tiny", "--out", str(tmp_path / "rtl")]
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    arch = json.loads((tmp_path / "rtl/esl_accel.json").read_text())["arch"]
+    assert arch == compile_model(frontends.load(model), load("tiny")).arch.to_dict()
+    assert arch["act_bytes"] < load("tiny").act_bytes
 
 
 def test_impossible_size(tmp_path: Path) -> None:
