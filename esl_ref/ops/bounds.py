@@ -49,7 +49,7 @@ def _one(low: int, high: int) -> AccumulatorBounds:
 
 def _add_bounds(op: Add) -> AccumulatorBounds:
     """The widest value before the last requantise: each scaled input is at most its shifted byte (scale <= 1/2)."""
-    spans = [[(v - z) << op.left_shift for v in _INT8] for z in op.zero]
+    spans = [[s * ((v - z) << op.left_shift) for v in _INT8] for z, s in zip(op.zero, (1, op.sign), strict=True)]
     return _one(sum(min(s) for s in spans), sum(max(s) for s in spans))
 
 

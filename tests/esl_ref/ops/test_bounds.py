@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esl_ref.errors import NumericError
-from esl_ref.ir import Act, Conv2D, FullyConnected, Graph, Tensor
-from esl_ref.numerics import Requant
+from esl_ref.ir import Act, Add, Conv2D, FullyConnected, Graph, Sub, Tensor
+from esl_ref.numerics import Requant, requantise
 from esl_ref.ops.bounds import accumulator_bounds, check_accumulators, check_op
 from tests.helpers.small_ops import draw
 
@@ -47,6 +47,21 @@ def test_no_partial_sum_leaves_the_bounds(seed: int) -> None:
             terms = rng.permutation(np.append(worst * weight, op.bias[o]))
             sums = np.cumsum(terms)
             assert bounds.low[o] <= sums.min() and sums.max() <= bounds.high[o]
+
+
+@pytest.mark.parametrize("kind", [Add, Sub])
+@settings(max_examples=30)
+@given(seed=st.integers(0, 1 << 32))
+def test_sums_and_differences_stay_inside(kind: type[Add], seed: int) -> None:
+    """Before the last rescaling, for the extreme bytes of both operands."""
+    op, _, _ = draw(kind, seed)
+    assert isinstance(op, Add)
+    bounds = accumulator_bounds(op)
+    assert bounds is not None
+    corners = np.array([-128, 127])
+    scaled = [requantise((corners - op.zero[k]) << op.left_shift, op.requant_in[k]) for k in (0, 1)]
+    total = scaled[0][:, None] + op.sign * scaled[1][None, :]
+    assert bounds.low.min() <= total.min() and total.max() <= bounds.high.max()
 
 
 def test_a_layer_that_could_overflow_is_refused_by_name() -> None:
