@@ -19,6 +19,7 @@ REPEAT ?=
 WAVES  ?=
 SEED   ?=
 JSON   ?=
+LAYERS ?= 500
 ARGS   ?=
 
 EMBEDDED := esl_ref/models/embedded/embedded.tflite
@@ -57,6 +58,11 @@ test-slow: venv  ## the tests marked slow
 .PHONY: bench
 bench: venv  ## measure speeds and compare with other tools
 	@$(BIN)/esl-ref bench $(if $(JSON),--json $(JSON)) $(ARGS)
+
+.PHONY: fuzz
+fuzz: venv  ## compare LAYERS random layers (default 500) on golden, ESL machine and RTL
+	@$(BIN)/esl-ref fuzz --arch $(ARCH) --layers $(LAYERS) $(if $(SEED),--seed $(SEED)) $(if $(STALL),--stall $(STALL)) \
+	    --out $(OUT)/fuzz $(if $(JSON),--json $(JSON)) $(ARGS)
 
 .PHONY: lint
 lint: venv  ## ruff, mypy, and Verilator's lint on the generated Verilog of every preset

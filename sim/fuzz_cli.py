@@ -52,13 +52,16 @@ def command(
         f"esl-ref fuzz --arch {arch_name} --layers 1 --seed {f.spec.seed} --stall {stall} --executor {executor}"
         for f in result.failures
     ]
-    write_json(json_file, {"arch": arch_name, "seed": seed, "stall": stall, "executor": executor, "layers": result.layers,
-                           "left_out": result.left_out, "failures": result.failures, "repeat_commands": repeats})  # fmt: skip
+    write_json(json_file, {
+        "arch": arch_name, "seed": seed, "stall": stall, "executor": executor, "layers": result.layers,
+        "left_out": result.left_out, "failures": result.failures, "repeat_commands": repeats,
+    })  # fmt: skip
     if str(json_file) != "-":
         console = output_console()
         for failure, repeat in zip(result.failures, repeats, strict=True):
             console.print(f"[red]{failure.backend}[/]: {failure.what}", soft_wrap=True)
-            console.print(f"  layer    {failure.spec}\n  smallest {failure.smallest}\n  repeat   {repeat}", soft_wrap=True)
+            for what, value in (("layer", failure.spec), ("smallest", failure.smallest), ("repeat", repeat)):
+                console.print(f"  {what:<9}{value}", soft_wrap=True)
         left = f", {result.left_out} refused by golden or compiler" if result.left_out else ""
         console.print(f"{result.layers} layers compared on {arch_name}{left}, {len(result.failures)} failures")
     if result.failures:
