@@ -25,7 +25,6 @@ _PRODUCT_BITS = 40
 class _Control:
     """What all lanes share, each aligned with the stage named by its number."""
 
-    mul_2: Value
     half_2: Value
     half_3: Value
     half_less_one_3: Value
@@ -81,9 +80,9 @@ class EltwiseUnit(wiring.Component):
         mul_5, sub_5 = delay(m, mul, 5, name="op_mul"), delay(m, sub & ~mul, 5, name="op_sub")
         accumulators = []
         for lane, byte in enumerate(signed_elements(vector, 8)):
-            product_2 = self._product(m, lane, byte, zero, mul_q, mul, first, second)
+            products_2 = self._products(m, lane, byte, zero, mul_q, mul, first, second)
             rescale = self._rescale_tflite if tflite else self._rescale_once
-            s_5 = rescale(m, lane, product_2, control)
+            s_5 = rescale(m, lane, products_2, control)
             held = Signal(signed(len(s_5)), name=f"held_{lane}", reset_less=True)
             acc = Signal(signed(32), name=f"acc_{lane}", reset_less=True)
             with m.If(first_5):
@@ -94,9 +93,13 @@ class EltwiseUnit(wiring.Component):
         m.d.comb += self.acc.eq(Cat(accumulators))
         return m
 
-    def _product(self, m: Module, lane: int, byte: Value, zero: Value, mul_q: Value, mul: Value,
-                 first: Value, second: Value) -> Value:  # fmt: skip
-        """Stages 1 and 2: difference to the zero point, and its product with the multiplier or the other operand."""
+    def _products(self, m: Module, lane: int, byte: Value, zero: Value, mul_q: Value, mul: Value,
+                  first: Value, second: Value) -> tuple[Signal, Signal]:  # fmt: skip
+        """Stages 1 and 2: difference to the zero point, and its products with both halves of the coefficient.
+
+        The coefficient is the multiplier, or the other operand's difference times 2**11: rounding and shift by 11 give
+        the plain product back. The product is low + high * 2**16.
+        """
         difference = Signal(signed(9), name=f"difference_{lane}")
         m.d.comb += difference.eq(byte - zero)
         first_difference = Signal(signed(9), name=f"first_difference_{lane}", reset_less=True)
@@ -104,14 +107,16 @@ class EltwiseUnit(wiring.Component):
             m.d.sync += first_difference.eq(difference)
         d_1 = Signal(signed(9), name=f"d_{lane}_1", reset_less=True)
         coefficient_1 = Signal(signed(32), name=f"coefficient_{lane}_1", reset_less=True)
-        product_2 = Signal(signed(_PRODUCT_BITS), name=f"product_{lane}_2", reset_less=True)
+        # 9 bits signed times 16 bits unsigned, and signed.
+        low_2 = Signal(signed(25), name=f"low_{lane}_2", reset_less=True)
+        high_2 = Signal(signed(25), name=f"high_{lane}_2", reset_less=True)
         with m.If(first | second):  # keep still when idle
-            m.d.sync += [d_1.eq(difference), coefficient_1.eq(Mux(mul, first_difference, mul_q))]
-        m.d.sync += product_2.eq(d_1 * coefficient_1)
-        return product_2
+            m.d.sync += [d_1.eq(difference), coefficient_1.eq(Mux(mul, first_difference << 11, mul_q))]
+        m.d.sync += [low_2.eq(d_1 * coefficient_1[:16]), high_2.eq(d_1 * coefficient_1[16:].as_signed())]
+        return low_2, high_2
 
     def _control(self, m: Module, mul: Value, shift: Value) -> _Control:
-        """Shift amounts and rounding constants; a product passes unshifted when multiplying."""
+        """Shift amounts and rounding constants; when multiplying, those that undo the coefficient's 2**11."""
         profile = self.arch.profile
         total = Signal(6)
         if profile is Profile.TFLITE:
@@ -119,14 +124,13 @@ class EltwiseUnit(wiring.Component):
             m.d.comb += total.eq(Mux(mul, 0, Mux(shift[5], 31, shift)))
         elif profile is Profile.SINGLE:
             # Likewise for products below 2**39 and totals from 40 up.
-            m.d.comb += total.eq(Mux(mul, 0, Mux(shift[5], 42, shift[:5] + 11)))
+            m.d.comb += total.eq(Mux(mul, 11, Mux(shift[5], 42, shift[:5] + 11)))
         else:
-            m.d.comb += total.eq(Mux(mul, 0, shift))
+            m.d.comb += total.eq(Mux(mul, 11, shift))
         total_1 = delay(m, total, 1, name="total")
         half, half_less_one = Signal(42, name="half_2"), Signal(42, name="half_less_one_2")
         m.d.sync += [half.eq((1 << total_1) >> 1), half_less_one.eq(Mux(total_1 == 0, 0, ((1 << total_1) >> 1) - 1))]
         return _Control(
-            mul_2=delay(m, mul, 2, name="control_mul"),
             half_2=half,
             half_3=delay(m, half, 1, name="half"),
             half_less_one_3=delay(m, half_less_one, 1, name="half_less_one"),
@@ -134,31 +138,35 @@ class EltwiseUnit(wiring.Component):
             shift_4=delay(m, total_1, 3, name="total_3"),
         )
 
-    def _rescale_tflite(self, m: Module, lane: int, product_2: Value, control: _Control) -> Value:
+    def _rescale_tflite(self, m: Module, lane: int, products_2: tuple[Signal, Signal], control: _Control) -> Value:
         """Stages 3..5: rdpot(srdhm(d << 20, mul), shift).
 
         srdhm(d << 20, mul) = (d * mul * 2**20 + 2**30) >> 31 = (d * mul + 2**10) >> 11, and it never saturates.
         rdpot(x, n), ties away from zero, is (x + 2**(n - 1) - (x < 0)) >> n.
         """
-        high_3 = Signal(signed(29), name=f"high_{lane}_3", reset_less=True)
+        low_2, high_2 = products_2
+        rounded_3 = Signal(signed(_PRODUCT_BITS), name=f"rounded_{lane}_3", reset_less=True)
+        high_3 = rounded_3[11:].as_signed()
         nudged_4 = Signal(signed(32), name=f"nudged_{lane}_4", reset_less=True)
         s_5 = Signal(signed(29), name=f"s_{lane}_5", reset_less=True)
         m.d.sync += [
-            high_3.eq(Mux(control.mul_2, product_2, (product_2 + (1 << 10)) >> 11)),
+            # The constant lies in bits that high * 2**16 leaves empty.
+            rounded_3.eq(low_2 + Cat(Const(1 << 10, 16), high_2).as_signed()),
             nudged_4.eq(high_3 + Mux(high_3 < 0, control.half_less_one_3[:31], control.half_3[:31])),
             s_5.eq(nudged_4 >> control.shift_4[:5]),
         ]
         return s_5
 
-    def _rescale_once(self, m: Module, lane: int, product_2: Value, control: _Control) -> Value:
+    def _rescale_once(self, m: Module, lane: int, products_2: tuple[Signal, Signal], control: _Control) -> Value:
         """Stages 3..5: (d * mul + half) >> total, the shift in two halves; half is 0 in the profiles that floor."""
+        low_2, high_2 = products_2
         single = self.arch.profile is Profile.SINGLE
         # half <= 2**41 and |product| < 2**39: the sum is in 43 bits.
         biased_3 = Signal(signed(43 if single else _PRODUCT_BITS), name=f"biased_{lane}_3", reset_less=True)
         coarse_4 = Signal(signed(len(biased_3)), name=f"coarse_{lane}_4", reset_less=True)
         s_5 = Signal(signed(32), name=f"s_{lane}_5", reset_less=True)
         m.d.sync += [
-            biased_3.eq(product_2 + (control.half_2 if single else Const(0, 1))),
+            biased_3.eq(low_2 + (high_2 << 16) + (control.half_2 if single else Const(0, 1))),
             coarse_4.eq(biased_3 >> Cat(Const(0, 3), control.shift_3[3:])),
             s_5.eq(coarse_4 >> control.shift_4[:3]),
         ]
