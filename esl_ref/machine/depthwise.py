@@ -65,6 +65,11 @@ def depthwise_window(command: Command, arch: Arch, data: Operands) -> Ints:
     # Rows not visited yet in this group and columns older than the pass read as padding.
     padded = np.full((passes + oldest_row, cols + oldest_column, visited.shape[-1]), command["pad_value"], np.int32)
     padded[oldest_row:, oldest_column:] = visited
+    if command["column"]:
+        older = data.lines.older(command)
+        for age in range(1, min(oldest_row, len(older)) + 1):
+            padded[oldest_row - age, oldest_column:] = older[age - 1]
+        data.lines.leave(command, visited)
     acc = np.zeros((command["oy_count"], command["ox_count"], visited.shape[-1]), np.int64)
     for row_age, column_age, weight in taps:
         y, x = oldest_row + command["fire_row"] - row_age, oldest_column + command["fire_col"] - column_age

@@ -19,6 +19,7 @@ from esl_ref.machine.eltwise import eltwise, eltwise_sources
 from esl_ref.machine.external import ExternalOrder
 from esl_ref.machine.faults import MachineFault
 from esl_ref.machine.geometry import Bytes, Ints, check_counts, ofm_of
+from esl_ref.machine.lines import Lines
 from esl_ref.machine.memory import BusError, ExternalMemory
 from esl_ref.machine.operands import Operands
 from esl_ref.machine.pool import pool, pool_sources
@@ -68,6 +69,7 @@ class Executor:
         self.weight: Bytes = np.zeros((arch.weight_words, arch.lanes, arch.lanes), np.int8)
         self.table: Bytes = np.zeros(TABLE_BYTES, np.int8)
         self.slots = Slots(arch)
+        self.lines = Lines(arch)
         self.board = Scoreboard(arch, program)
         low = bases.base[SCRATCH]
         self.order = ExternalOrder(self.board, (low, low + program.segment_bytes(SCRATCH)))
@@ -101,7 +103,7 @@ class Executor:
 
     def _compute(self, command: Command) -> WriteSet:
         check_counts(command, self.arch.lanes)
-        data = Operands(self.arch, self.act, self.weight, self.board)
+        data = Operands(self.arch, self.act, self.weight, self.board, self.lines)
         header = header_words_of(command, self.arch)
         records = data.words(command["wgt_header"], command["wgt_step"], command["groups"], header.shape[1])
         if command["table"]:

