@@ -87,7 +87,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "error: this Python cannot make virtual environments; install its venv package (Debian: python3-venv)" >&2; exit 2; }
 	@command -v $${CXX:-g++} >/dev/null || command -v clang++ >/dev/null || command -v c++ >/dev/null || { echo "error: no C++ compiler was found; install g++ 10 or newer, or clang++, or set CXX" >&2; exit 2; }
 	@command -v perl >/dev/null || { echo "error: perl was not found; Verilator's launcher needs it" >&2; exit 2; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)  # also after an interrupted first attempt
 	@echo "installing the pinned dependencies into $(VENV) ..."
 	@$(PIP) -r requirements.lock || { echo "error: pip could not install requirements.lock (its messages are above); the first installation needs network access to a package index" >&2; exit 2; }
 	@$(PIP) --no-deps --no-build-isolation -e . || { echo "error: pip could not install this package (its messages are above)" >&2; exit 2; }
