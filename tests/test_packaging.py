@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of the repository: pinned and explained dependencies, who imports whom, licence lines, what lies where."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOP_LEVEL = {
+    "esl_ref", "rtl", "sim", "golden", "tests", "docs", "Makefile", "pyproject.toml", "README.md", "LICENSE",
+    "CHANGELOG.md", "requirements.lock", ".ci", ".gitignore", ".gitattributes",
+}  # fmt: skip
+FORBIDDEN = {"esl_ref": {"rtl", "sim", "golden"}, "rtl": {"sim", "golden"}, "golden": {"sim"}}
+FROM_ESL_REF = {
+    "esl_ref", "esl_ref.arch", "esl_ref.program", "esl_ref.numerics", "esl_ref.errors", "esl_ref.registers",
+}  # fmt: skip
+
+
+def tracked() -> list[Path]:
+    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [Path(line) for line in listing.stdout.splitlines() if (ROOT / line).is_file()]
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Dotted names that `path` imports anywhere, in functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module)
+    return names
+
+
+def dependency_lines() -> list[str]:
+    text = (ROOT / "pyproject.toml").read_text()
+    block = text[text.index("\ndependencies = [") : text.index("[project.scripts]")]
+    return [line.strip() for line in block.splitlines() if line.strip().startswith('"')]
+
+
+def test_every_dependency_has_one_sentence_of_rationale():
+    lines = dependency_lines()
+    assert len(lines) > 15
+    for line in lines:
+        assert re.search(r'",?\s+# [A-Z`].*[^.]\.$', line), line
+
+
+def test_lock_pins_everything_and_names_no_host():
+    lock = (ROOT / "requirements.lock").read_text()
+    pins = [line for line in lock.splitlines() if line and not line.startswith(("#", " "))]
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]*==\S+", pin) for pin in pins)
+    assert not re.search(r"https?:|file:/|@ |--(extra-)?index-url|--find-links [^ ]", re.sub(r"^#.*", "", lock, flags=re.M))
+    pinned = {pin.split("==")[0] for pin in pins}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [*project["dependencies"], *(d for extra in project["optional-dependencies"].values() for d in extra)]
+    for requirement in wanted:
+        assert re.split(r"[\[<>=~! ]", requirement)[0].lower() in pinned, requirement
+
+
+@pytest.mark.parametrize("package", sorted(FORBIDDEN))
+def test_who_imports_whom(package):
+    for path in (ROOT / package).rglob("*.py"):
+        tops = {name.split(".")[0] for name in imported_modules(path)}
+        assert not tops & FORBIDDEN[package], f"{path.relative_to(ROOT)} imports {tops & FORBIDDEN[package]}"
+
+
+def test_rtl_takes_only_the_contract_from_esl_ref():
+    """The verb `rtl` may know more: it is the command line of the package, not part of the gateware."""
+    for path in (ROOT / "rtl").rglob("*.py"):
+        if path.name == "cli.py":
+            continue
+        used = {name for name in imported_modules(path) if name.split(".")[0] == "esl_ref"}
+        wrong = {name for name in used if ".".join(name.split(".")[:2]) not in FROM_ESL_REF}
+        assert not wrong, f"{path.relative_to(ROOT)} imports {wrong}"
+
+
+def test_sources_begin_with_the_licence_line():
+    kinds = {".py", ".sv", ".v", ".cpp", ".h", ".vlt"}
+    for path in tracked():
+        if path.suffix in kinds and (ROOT / path).stat().st_size:
+            head = (ROOT / path).read_text().splitlines()[:2]
+            assert any("SPDX-License-Identifier: Apache-2.0" in line for line in head), path
+
+
+def test_top_level_is_as_agreed():
+    assert {path.parts[0] for path in tracked()} <= TOP_LEVEL
+
+
+def test_licence_is_the_whole_text():
+    text = (ROOT / "LICENSE").read_text()
+    assert "Apache License" in text and "END OF TERMS AND CONDITIONS" in text
