@@ -66,7 +66,7 @@ def test_traffic(rtl, profile):
         assert errors[-1] <= WITHIN, f"{job.label}: {machine.cycles} predicted, {hardware.cycles} counted"
         for name in ("WRITE_BEATS", "COMMANDS", "MAC_ACTIVE", "VECTOR_ACTIVE"):
             assert machine.counters[name] == hardware.counters[name], f"{job.label}: {name}"
-    assert np.median(errors) < 0.002
+    assert np.median(errors) < 0.005
 
 
 CASE = make_case("pool", random.Random(2).randint, 2, EIGHT)
