@@ -14,7 +14,7 @@ __all__ = ["Lines"]
 
 
 class Lines:
-    """`window_rows - 1` lines of `line_depth` columns of `lanes` bytes; line `a - 1`: the row visited `a` passes ago."""
+    """`window_rows - 1` lines of `line_depth` columns of `lanes` bytes; line `a - 1`: the row of `a` passes ago."""
 
     def __init__(self, arch: Arch) -> None:
         self.arch = arch

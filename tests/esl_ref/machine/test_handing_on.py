@@ -64,6 +64,11 @@ def test_a_sum_spread_over_commands(place):
     assert (run(case, parts) == by_loops(case)).all()
 
 
+def test_kept_sums_write_no_byte():
+    case = small_convolutions(1)[0]
+    assert (run(case, [case.command.replace(acc_out=1)]) == np.frombuffer(case.act, np.int8)).all()
+
+
 def test_slots_must_be_there_and_be_written():
     case = small_convolutions(1)[0]
     with pytest.raises(HazardError, match="which nothing has written"):
