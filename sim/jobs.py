@@ -30,6 +30,7 @@ class Job:
     inputs   tensors by name, one for every input surface
     profile  whether stamped commands write their records
     flips    offsets in the constants of bytes to invert in this executor's copy only: planted faults
+    patches  address in external memory -> bytes that lie there instead: corrupt Programs
     """
 
     label: str
@@ -38,6 +39,7 @@ class Job:
     memory: MemoryTiming = field(default_factory=MemoryTiming)
     profile: bool = False
     flips: tuple[int, ...] = ()
+    patches: Mapping[int, bytes] = field(default_factory=dict)
 
     def bases(self) -> Bases:
         """Where everything lies; records are off unless asked for."""
@@ -50,6 +52,8 @@ class Job:
         memory = self.program.memory_image(self.inputs, bases, FILL)
         for offset in self.flips:
             memory[bases.base[0] + offset] ^= 0xFF
+        for address, raw in self.patches.items():
+            memory[address : address + len(raw)] = raw
         return memory
 
 
@@ -64,7 +68,8 @@ class Record:
 
 @dataclass(frozen=True)
 class JobResult:
-    """What a job left behind. `failure` is '' or why there are no results; `seconds` is the executor's own time."""
+    """What a job left behind. `failure` is '' or why there are no results; `error` is ERROR_CODE and ERROR_INDEX if the
+    engine stopped with one; `seconds` is the executor's own time."""
 
     label: str
     tensors: Mapping[str, Array] = field(default_factory=dict)
@@ -73,6 +78,7 @@ class JobResult:
     records: tuple[Record, ...] = ()
     seconds: float = 0.0
     failure: str = ""
+    error: tuple[int, int] | None = None
 
 
 class Backend(Protocol):

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from esl_ref.errors import HazardError, NumericError, ProgramError
-from esl_ref.machine import Machine
+from esl_ref.machine import BusFault, Machine, MachineFault
 from esl_ref.machine.timing import MemoryTiming, Timing, predict
 from sim.jobs import Job, JobResult, Record
 
@@ -33,13 +33,23 @@ def prediction(job: Job) -> Timing:
 def _run(job: Job) -> JobResult:
     bases, memory, start = job.bases(), job.image(), time.perf_counter()
     try:
-        Machine(job.program.arch).run(job.program, memory, bases)
+        Machine(job.program.arch).run(job.program, memory, bases, faults=_faults(job))
+    except MachineFault as fault:
+        return JobResult(job.label, failure=str(fault), error=(int(fault.code), fault.index))
     except (HazardError, NumericError, ProgramError) as error:
         return JobResult(job.label, failure=str(error))
     seconds = time.perf_counter() - start
     timing = prediction(job)
     tensors = job.program.read_outputs(memory, bases, traces=True)
     return JobResult(job.label, tensors, timing.cycles, timing.counters, _records(timing), seconds)
+
+
+def _faults(job: Job) -> tuple[BusFault, ...]:
+    """Address ranges that answer with an error; faults of single bursts have no counterpart here."""
+    fault = job.memory.fault
+    if fault is None or fault.kind != "range":
+        return ()
+    return (BusFault(fault.addresses[0], fault.addresses[1] - 1),)
 
 
 def _records(timing: Timing) -> tuple[Record, ...]:

@@ -72,7 +72,11 @@ def _result(job: Job, run: RunResult) -> JobResult:
     counters = {name: registers[name] for name in counter_names()}
     failure = _failure(job, run, registers)
     if failure:
-        return JobResult(job.label, cycles=run.cycles, counters=counters, seconds=run.seconds, failure=failure)
+        code = registers["ERROR_CODE"]
+        error = (code, registers["ERROR_INDEX"]) if code and not run.timed_out else None
+        return JobResult(
+            job.label, cycles=run.cycles, counters=counters, seconds=run.seconds, failure=failure, error=error
+        )
     memory, bases = np.ascontiguousarray(run.memory).tobytes(), job.bases()
     tensors = job.program.read_outputs(memory, bases, traces=True)
     records = read_records(job.program, memory, bases)
