@@ -128,5 +128,6 @@ def _resize(graph: ir.Graph, op: ir.ResizeNearest, base: Node) -> Node:
 
 _SHAPED: dict[type[ir.Op], Callable[[ir.Graph, Any, Node], Node]] = {
     ir.Conv2D: _conv, ir.DepthwiseConv2D: _depthwise, ir.FullyConnected: _dense, ir.MaxPool: _pool,
-    ir.AveragePool: _pool, ir.Mean: _mean, ir.Pad: _pad, ir.Concat: _concat, ir.Slice: _slice, ir.ResizeNearest: _resize,
+    ir.AveragePool: _pool, ir.Mean: _mean, ir.Pad: _pad, ir.Concat: _concat, ir.Slice: _slice,
+    ir.ResizeNearest: _resize,
 }  # fmt: skip

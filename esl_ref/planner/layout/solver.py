@@ -20,8 +20,8 @@ from esl_ref.planner.layout.sections import Sections, sections
 __all__ = ["solve"]
 
 # Orders that differ most in what they find; tried in turn with growing patience, as restarts are cheap.
-_PORTFOLIO = ("cover", "pressure", "span", "area")
-_FIRST_CONFLICTS = 100
+_PORTFOLIO = ("span", "pressure", "cover", "area")
+_FIRST_CONFLICTS = 150
 
 Progress = Callable[[str, int], None]
 

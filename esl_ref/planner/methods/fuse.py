@@ -16,7 +16,6 @@ from esl_ref.planner.layout import staircase
 from esl_ref.planner.layout.staircase import Staircase
 from esl_ref.planner.methods.occupancy import Context, Occupancy, occupancy
 from esl_ref.planner.methods.rows import Schedule, schedule
-from esl_ref.planner.methods.storage import layerwise
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["Fusion", "Group", "fuse", "fuse_at"]
@@ -52,9 +51,9 @@ class Fusion:
 class _Cuts:
     """Groups of one graph, each evaluated once."""
 
-    def __init__(self, graph: ShapeGraph, strip: int) -> None:
-        self.graph, self.strip = graph, strip
-        self.context = Context(graph)
+    def __init__(self, graph: ShapeGraph, strip: int, most_weights: int | None = None, ends: bool = False) -> None:
+        self.graph, self.strip, self.most_weights = graph, strip, most_weights
+        self.context = Context(graph, ends=ends)
         self.least = self._least_rows()
         self._plans: dict[int, Schedule] = {}
         self._groups: dict[tuple[int, int], Group] = {}
@@ -67,8 +66,14 @@ class _Cuts:
             for reader, name in users:
                 first, last = reader.rows(self.graph[name].shape, reader.shape[0] // 2)
                 need = max(need, last - first)
-            least[self.context.first[storage]] = need * self.graph[storage].row_bytes
+            least[max(0, self.context.first[storage])] = need * self.graph[storage].row_bytes
         return least
+
+    def allowed(self, first: int, last: int) -> bool:
+        """Whether the weights of a group of several nodes keep within what may be resident."""
+        if self.most_weights is None or last - first == 1:
+            return True
+        return sum(node.weight_bytes for node in self.graph.nodes[first:last]) <= self.most_weights
 
     def edge(self, position: int) -> int:
         """Bytes of whole tensors between two groups."""
@@ -97,11 +102,16 @@ class _Cuts:
         return _placed(self.graph, tuple(g for g in groups if g is not None), time_limit, seed, tries)
 
 
-def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int = 0) -> Fusion:
-    """Groups of least height found in `time_limit` seconds, beginning with the best cuts for groups by themselves."""
-    cuts = _Cuts(graph, strip)
+def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int = 0,
+         most_weights: int | None = None, ends: bool = False) -> Fusion:  # fmt: skip
+    """Groups of least height found in `time_limit` seconds, beginning with the best cuts for groups by themselves.
+
+    With `most_weights`, groups of several nodes have no more bytes of weights than that; with `ends`, the network's
+    inputs and outputs are on chip as a whole instead of being streamed.
+    """
+    cuts = _Cuts(graph, strip, most_weights, ends)
     until = time.monotonic() + time_limit
-    edges = _least_groups(cuts)
+    edges = _least_groups(cuts, until)
     return _climb(cuts, edges, until, seed)
 
 
@@ -112,29 +122,29 @@ def fuse_at(
     return _Cuts(graph, strip).fusion((0, *cuts, len(graph.nodes)), time_limit, seed, 4000)
 
 
-def _least_groups(cuts: _Cuts) -> tuple[int, ...]:
-    """Edges of groups whose largest is least; among equals, fewest groups."""
+def _least_groups(cuts: _Cuts, until: float) -> tuple[int, ...]:
+    """Edges of groups whose largest is least; among equals, fewest groups. After `until`, any that are found."""
     count = len(cuts.graph.nodes)
-    whole = cuts.group(0, count)
-    assert whole is not None
-    ceiling = min(layerwise(cuts.graph).bound, whole.nbytes)
-    edge = [cuts.edge(k) if 0 < k < count else 0 for k in range(count + 1)]
+    singles = max(g.nbytes for k in range(count) if (g := cuts.group(k, k + 1)))
+    ceiling, every = singles, (singles, count, tuple(range(count + 1)))
     best: list[tuple[int, int, tuple[int, ...]] | None] = [(0, 0, (0,))] + [None] * count
-    best[count] = (whole.nbytes, 1, (0, count))
+    if cuts.allowed(0, count) and (whole := cuts.group(0, count, ceiling)) and whole.nbytes <= ceiling:
+        ceiling, best[count] = whole.nbytes, (whole.nbytes, 1, (0, count))
+    edge = [cuts.edge(k) if 0 < k < count else 0 for k in range(count + 1)]
     for last in range(1, count + 1):
         for first in _starts(cuts, last, ceiling) if edge[last] <= ceiling else ():
             before, now = best[first], best[last]
-            if before is None or (now is not None and now[0] <= before[0]):
+            if before is None or (now is not None and now[0] <= before[0]) or not cuts.allowed(first, last):
                 continue
+            if now is not None and time.monotonic() > until:
+                break
             group = cuts.group(first, last, ceiling if now is None else min(now[0], ceiling))
             if group is None or group.nbytes > ceiling:
                 continue
             candidate = (max(before[0], group.nbytes), before[1] + 1, (*before[2], last))
             if now is None or candidate[:2] < now[:2]:
                 best[last] = candidate
-    found = best[count]
-    assert found is not None
-    return found[2]
+    return (best[count] or every)[2]
 
 
 def _climb(cuts: _Cuts, edges: tuple[int, ...], until: float, seed: int) -> Fusion:
@@ -146,6 +156,8 @@ def _climb(cuts: _Cuts, edges: tuple[int, ...], until: float, seed: int) -> Fusi
         for trial in _neighbours(edges, len(cuts.graph.nodes)):
             if best.height <= max(g.nbytes for g in best.groups) or time.monotonic() > until:
                 return best
+            if not all(cuts.allowed(a, b) for a, b in zip(trial, trial[1:], strict=False)):
+                continue
             # Only the largest of a trial's groups can rule it out without laying it out.
             groups = [cuts.group(a, b, best.height) for a, b in zip(trial, trial[1:], strict=False)]
             if any(group is None or group.nbytes >= best.height for group in groups):

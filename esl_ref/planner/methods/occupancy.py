@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from esl_ref.planner.methods.rows import Schedule
 from esl_ref.planner.methods.storage import readers, roots
-from esl_ref.workloads.graph import ALIASES, Node, ShapeGraph
+from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 
 __all__ = ["Context", "Occupancy", "occupancy"]
 
@@ -28,9 +28,12 @@ NEVER = -(1 << 60)
 
 
 class Context:
-    """What stays the same for all groups of one graph: storages, members, readers, lives over positions."""
+    """What stays the same for all groups of one graph: storages, members, readers, lives over positions.
 
-    def __init__(self, graph: ShapeGraph, in_place: bool = True) -> None:
+    With `ends`, network inputs are on chip as a whole from the start, and outputs until the end.
+    """
+
+    def __init__(self, graph: ShapeGraph, in_place: bool = True, ends: bool = False) -> None:
         self.graph = graph
         self.root = roots(graph, in_place)
         self.number = {node.name: k for k, node in enumerate(graph.nodes)}
@@ -43,6 +46,9 @@ class Context:
         self.last = {s: max(self.number[n.name] for n in nodes) for s, nodes in self.members.items()}
         for storage, users in self.readers.items():
             self.last[storage] = max([self.last[storage], *(self.number[n.name] for n, _ in users)])
+        if ends:
+            self.first |= {n.name: -1 for n in graph.nodes if n.kind is Kind.INPUT}
+            self.last |= {self.root[name]: len(graph.nodes) for name in graph.outputs}
         self._tables: dict[tuple[str, str], Ints] = {}
 
     def crossing(self, position: int) -> list[str]:

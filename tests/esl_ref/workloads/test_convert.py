@@ -18,7 +18,7 @@ TWINS = {"ic_resnet8_int8": "resnet8", "kws_dscnn_int8": "kws", "vww_mnv1_025_96
 
 @pytest.mark.parametrize("model", TWINS)
 def test_published_models_equal_the_built_in_topologies(data_dir: Path, model: str) -> None:
-    imported = shape_graph(frontends.load(data_dir / "mlperf_tiny" / f"{model}.tflite"))
+    imported = shape_graph(frontends.load(data_dir / "mlperf_tiny" / "models" / f"{model}.tflite"))
     built = workload(TWINS[model])
     work = {Kind.CONV, Kind.DEPTHWISE, Kind.DENSE}
     for ours, theirs in zip(

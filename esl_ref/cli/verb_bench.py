@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`esl-ref bench`: the published tables, computed anew from the code."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from esl_ref.cli.common import json_option, output_console, progress_console, write_json
+from esl_ref.errors import InputError
+
+
+@click.group("bench")
+def command() -> None:
+    """Regenerate benchmark tables."""
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _print(table: Any, seconds: float) -> None:
+    from rich.table import Table as Grid
+
+    console = output_console()
+    grid = Grid(title=table.title, title_justify="left")
+    for k, name in enumerate(table.columns):
+        left = table.rows and isinstance(table.rows[0][k], str)
+        grid.add_column(name, justify="left" if left else "right")
+    for row in table.rows:
+        grid.add_row(*map(_shown, row))
+    console.print(grid)
+    for name, value in table.summary.items():
+        console.print(f"  {name}: {value}")
+    for note in table.notes:
+        console.print(f"  note: {note}")
+    console.print(f"  {seconds:.1f} s in all\n")
+
+
+@command.command("planner")
+@click.option("--table", "names", multiple=True, metavar="NAME", help="Only this table; may be given several times.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), envvar="ESL_REF_DATA",
+              default=Path("../shared/data"), show_default=True, help="Folder of third-party instances.")  # fmt: skip
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+              help="Seconds that a single search may take.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plans.")
+@json_option
+def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, json_file: Path | None) -> None:
+    """Tables of the planning methods: allocation, arenas, restructuring, mdfi, mafat, fdt, ilp, front."""
+    from esl_ref.planner.tables import TABLES, Settings
+
+    if unknown := [name for name in names if name not in TABLES]:
+        raise InputError(f"no table '{unknown[0]}'", hint=f"there are: {', '.join(TABLES)}")
+    settings = Settings(data, seconds, seed)
+    report = {}
+    for name in names or TABLES:
+        started = time.perf_counter()
+        with progress_console().status(name) as status:
+            table = TABLES[name](settings, lambda what, name=name: status.update(f"{name}: {what}"))  # type: ignore[misc]
+        elapsed = round(time.perf_counter() - started, 2)
+        report[name] = {"title": table.title, "rows": table.records(), "summary": table.summary, "seconds": elapsed}
+        if str(json_file) != "-":
+            _print(table, elapsed)
+    write_json(json_file, report)

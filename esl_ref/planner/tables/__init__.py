@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The planner's benchmark: every table by a name, computed anew each time."""
+
+from __future__ import annotations
+
+from esl_ref.planner.tables import allocation, fdt, front, ilp, mafat, mdfi, rows
+from esl_ref.planner.tables.table import Maker, Settings, Table
+
+__all__ = ["TABLES", "Settings", "Table"]
+
+TABLES: dict[str, Maker] = {
+    "allocation": allocation.make,
+    "arenas": rows.arenas,
+    "restructuring": rows.restructuring,
+    "mdfi": mdfi.make,
+    "mafat": mafat.make,
+    "fdt": fdt.make,
+    "ilp": ilp.make,
+    "front": front.make,
+}
