@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every planning method on a shape graph, behind one interface: what it needs on chip, what it costs, what it decided.
+
+These plans are about bytes and work, for networks without weights or methods that stand for comparison; plans that run
+are made by the compiler on imported models.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from esl_ref.errors import BudgetError, InputError, PlanError
+from esl_ref.planner import layout
+from esl_ref.planner.methods import blend as blending
+from esl_ref.planner.methods.blend import Point
+from esl_ref.planner.methods.fdt import fdt
+from esl_ref.planner.methods.fuse import fuse
+from esl_ref.planner.methods.ilp import Selector, within
+from esl_ref.planner.methods.mafat import Mafat
+from esl_ref.planner.methods.mappings import mappings
+from esl_ref.planner.methods.restructure import Restructuring
+from esl_ref.planner.methods.storage import layerwise
+from esl_ref.workloads.graph import ShapeGraph
+
+__all__ = ["METHODS", "ShapePlan", "plan_shapes"]
+
+
+@dataclass(frozen=True)
+class ShapePlan:
+    """`tensors` and `weights` are on-chip bytes, `bound` what liveness asks for; `external` bytes cross the bus.
+
+    `layerwise` are the bytes that layer-by-layer execution keeps alive; `decisions` say what the method chose.
+    """
+
+    model: str
+    topology_hash: str
+    method: str
+    parameters: int
+    model_macs: int
+    layerwise: int
+    tensors: int
+    weights: int
+    bound: int
+    macs: int
+    external: int
+    decisions: tuple[str, ...]
+    seconds: float = 0.0
+
+    @property
+    def saving(self) -> float:
+        """Part of the layer-by-layer bytes that is saved."""
+        return 1 - self.tensors / self.layerwise
+
+
+@dataclass(frozen=True)
+class _Request:
+    graph: ShapeGraph
+    budget: int | None
+    seconds: float
+    seed: int
+
+    def made(self, tensors: int, bound: int, decisions: tuple[str, ...], *, weights: int | None = None,
+             macs: int | None = None, external: int | None = None, method: str = "") -> ShapePlan:  # fmt: skip
+        graph = self.graph
+        ends = graph.nodes[0].nbytes + sum(graph[name].nbytes for name in graph.outputs)
+        return ShapePlan(
+            graph.name, graph.topology_hash, method, graph.parameters, graph.macs, layerwise(graph).bound, tensors,
+            2 * blending.WORD if weights is None else weights, bound, graph.macs if macs is None else macs,
+            graph.weight_bytes + ends if external is None else external, decisions,
+        )  # fmt: skip
+
+
+def _layerwise(request: _Request) -> ShapePlan:
+    found = layout.solve(layerwise(request.graph), request.seconds, request.seed)
+    return request.made(found.height, found.bound, ("every layer whole, in order, freed after its last use",))
+
+
+def _mdfi(request: _Request) -> ShapePlan:
+    """Freed at last use, one layer's weights at a time, routes copied."""
+    problem = layerwise(request.graph, copies=True)
+    found = layout.solve(problem, request.seconds, request.seed)
+    weights = max(node.weight_bytes for node in request.graph.nodes)
+    return request.made(found.height, found.bound, ("weights loaded layer by layer",), weights=weights)
+
+
+def _restructure(request: _Request) -> ShapePlan:
+    found = Restructuring(request.graph)
+    front = found.front()
+    point = front[-1] if request.budget is None else next((p for p in front if p.nbytes <= request.budget), front[-1])
+    decisions = tuple(
+        f"{request.graph.nodes[r.first].name} … {request.graph.nodes[r.last - 1].name}: {r.count} slices"
+        for r in point.regions
+        if r.count > 1
+    )
+    return request.made(point.nbytes, point.nbytes, decisions, macs=point.macs)
+
+
+def _mafat(request: _Request) -> ShapePlan:
+    mafat = Mafat(request.graph)
+    if request.budget is not None:
+        planned = mafat.search(request.budget)
+    else:
+        planned = min((mafat.plan(c) for c in mafat.configurations()), key=lambda p: (p.nbytes, p.macs))
+    return request.made(planned.nbytes, planned.nbytes, (f"configuration {planned.config}",), macs=planned.macs)
+
+
+def _fdt(request: _Request) -> ShapePlan:
+    found = fdt(request.graph, seconds=min(2.0, request.seconds), seed=request.seed)
+    decisions = tuple(f"{' > '.join(s.path.nodes)} in {s.parts} parts: {s.nbytes} bytes" for s in found.steps)
+    none = ("no path along channels lowers the peak",)
+    return request.made(found.layout.height, found.layout.bound, decisions or none, macs=found.graph.macs)
+
+
+def _ilp(request: _Request) -> ShapePlan:
+    selector = Selector(request.graph, *mappings(request.graph))
+    best = selector.fastest(request.budget) if request.budget is not None else within(selector.front(), 0.15)
+    decisions = tuple(f"{name}: {choice.name}" for name, choice in best.choices.items() if choice.name != "pass")
+    return request.made(best.nbytes, best.nbytes, (f"{best.cycles} cycles by the analytic model", *decisions))
+
+
+def _rows(request: _Request) -> ShapePlan:
+    found = fuse(request.graph, 1, request.seconds, request.seed)
+    return _of_point(request, blending.point(found, 0, "rows"))
+
+
+def _joint(request: _Request) -> ShapePlan:
+    """Without a budget fewest tensor bytes; with one, least traffic within it."""
+    least = blending.smallest(request.graph, request.seconds / 2, request.seed)
+    if request.budget is None or least.tensors > request.budget:
+        return _of_point(request, least)
+    points = [p for p in blending.blend(request.graph, request.seconds, request.seed) if p.nbytes <= request.budget]
+    return _of_point(request, min(points, key=lambda p: p.external, default=least))
+
+
+def _of_point(request: _Request, found: Point) -> ShapePlan:
+    nodes = found.fusion.graph.nodes
+    groups = tuple(
+        f"{nodes[g.first].name} … {nodes[g.last - 1].name}: {g.last - g.first} layers row by row, {g.nbytes} bytes"
+        for g in found.fusion.groups
+        if g.last - g.first > 1
+    )
+    return request.made(found.tensors, found.fusion.bound, (found.origin, *groups), weights=found.weights,
+                        macs=found.macs, external=found.external)  # fmt: skip
+
+
+METHODS: dict[str, Callable[[_Request], ShapePlan]] = {
+    "joint": _joint, "rows": _rows, "layerwise": _layerwise, "mdfi": _mdfi, "restructure": _restructure,
+    "mafat": _mafat, "fdt": _fdt, "ilp": _ilp,
+}  # fmt: skip
+
+
+def plan_shapes(graph: ShapeGraph, method: str = "joint", *, budget: int | None = None, seconds: float = 20.0,
+                seed: int = 0) -> ShapePlan:  # fmt: skip
+    """Plan `graph` by `method`, within `budget` bytes of tensors if given.
+
+    InputError for an unknown method, PlanError saying why if it does not apply, BudgetError with the least it can do.
+    """
+    if method not in METHODS:
+        raise InputError(f"no method '{method}'", hint=f"there are: {', '.join(METHODS)}")
+    started = time.perf_counter()
+    try:
+        found = METHODS[method](_Request(graph, budget, seconds, seed))
+    except PlanError as error:
+        if isinstance(error, BudgetError):
+            raise
+        raise PlanError(f"method {method} does not apply: {error.what}", where=error.where or graph.name) from error
+    if budget is not None and found.tensors > budget:
+        raise BudgetError(
+            f"method {method} needs {found.tensors} bytes for tensors, {budget} are allowed", where=graph.name,
+            hint=f"--sram {found.tensors} is the least it finds",
+        )  # fmt: skip
+    return dataclasses.replace(found, method=method, seconds=round(time.perf_counter() - started, 2))
