@@ -55,6 +55,7 @@ class Arch:
     burst_beats      longest AXI4 burst
     outstanding      read bursts in flight
     queue_depth      commands held by each of the load, store and compute queues
+    tables           1 with the activation table, 0 without
     acc_words        accumulator slots (result vectors of int32) that commands can hand partial sums on in
     profile          rounding of the post-processor
     """
@@ -72,6 +73,7 @@ class Arch:
     outstanding: int = 8
     queue_depth: int = 4
     acc_words: int = 16
+    tables: int = 1
     profile: Profile = Profile.TFLITE
 
     def __post_init__(self) -> None:
@@ -92,6 +94,7 @@ class Arch:
         _require(1 <= self.burst_beats <= 256, "burst_beats must be 1 to 256", self.burst_beats)
         _require(1 <= self.outstanding <= 32, "outstanding must be 1 to 32", self.outstanding)
         _require(1 <= self.queue_depth <= 64, "queue_depth must be 1 to 64", self.queue_depth)
+        _require(self.tables in (0, 1), "tables must be 0 or 1", self.tables)
         _require(2 <= self.acc_words <= 128, "acc_words must be 2 to 128", self.acc_words)
 
     @property
@@ -123,14 +126,15 @@ class Arch:
         from esl_ref.program.fields import COMMAND_WORDS  # the encoding needs no architecture, so no cycle
 
         lane_bits = 8 * self.lanes
-        return (
+        built = (
             Memory("act_sram", 2, self.act_bytes // (2 * self.lanes), lane_bits),
             Memory("weight_sram", self.lanes, self.weight_words, lane_bits),
             Memory("line_buffer", self.window_rows - 1, self.line_depth, lane_bits),
             Memory("accumulators", 1, self.acc_words, 4 * lane_bits),
-            Memory("table", self.post_lanes, 256, 8),
+            Memory("table", self.tables * self.post_lanes, 256, 8),
             Memory("command_queue", 3, self.queue_depth * COMMAND_WORDS, 64),
         )
+        return tuple(memory for memory in built if memory.copies)
 
     def memory_bytes(self) -> int:
         """On-chip bytes of all memories."""

@@ -161,10 +161,11 @@ class PostProcessor(wiring.Component):
             shifted = Signal(signed(OUT_BITS + 1), name=f"shifted_{lane}", reset_less=True)
             clamped = Signal(signed(8), name=f"clamped_{lane}", reset_less=True)
             byte = Signal(8, name=f"byte_{lane}", reset_less=True)
+            plain = delay(m, clamped, 1, name=f"untabled_{lane}")
             m.d.sync += [
                 shifted.eq(value + zero_out),
                 clamped.eq(Mux(shifted < low, low, Mux(shifted > high, high, shifted))),
-                byte.eq(Mux(use_table, self._table(m, lane, clamped), delay(m, clamped, 1, name=f"untabled_{lane}"))),
+                byte.eq(Mux(use_table, self._table(m, lane, clamped), plain) if self.arch.tables else plain),
             ]
             bytes_out.append(byte)
         write = {name: delay(m, control[name], before + 4, name=f"write_{name}") for name in ("addr", "lanes", "done")}

@@ -32,8 +32,10 @@ class WindowWalk(Walk):
         row_valid = Signal()
         m.d.comb += row_valid.eq((row >= 0) & (row < now.ifm_rows))
         older_valid = Signal(self.arch.window_rows - 1)
-        with m.If(self.load | loops.step["group"]):
-            m.d.sync += older_valid.eq(0)
+        with m.If(self.load):
+            m.d.sync += older_valid.eq(self.upcoming.older)
+        with m.Elif(loops.step["group"]):
+            m.d.sync += older_valid.eq(now.older)
         with m.Elif(loops.step["visited_row"]):
             m.d.sync += older_valid.eq((older_valid << 1) | row_valid)
 
@@ -42,7 +44,10 @@ class WindowWalk(Walk):
         weight = track(loops, "weight", WEIGHT_BITS, lambda c: c.wgt_first, {
             "group": Step(now.wgt_step), "chunk": Step(Const(1)),
         })  # fmt: skip
-        columns = track(loops, "column", 14, lambda c: Const(0), {"visited_column": Step(Const(1))})
+        # Line buffer column: groups share theirs, unless they are kept for a later command.
+        columns = track(loops, "column", 14, lambda c: c.line_base, {
+            "group": Step(Mux(now.line_keep, now.cols, 0)), "visited_column": Step(Const(1)),
+        })  # fmt: skip
         out_step = Step(Mux(fires, now.ofm_pix_step, 0))
         row_step = Step(Mux(row_fires, now.ofm_row_step, 0), now.ofm_wrap)
         m.d.comb += [

@@ -145,13 +145,16 @@ def _info(task: Task, first: int, last: int, chunk: Chunk, lanes: int) -> Comman
 def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[_Use]:
     """Steps with tasks multiplied by the chunks of their weights, and the place of each chunk."""
     plain: list[_Use] = []
-    for step in schedule.steps:
+    ends: list[int] = []
+    for index, step in enumerate(schedule.steps):
+        if index in schedule.ends:
+            ends.append(sum(use.chunk is not None for use in plain))
         if isinstance(step, Compute):
             plain.extend(_Use(step, chunk) for chunk in chunks(step.task, arch, parts))
         else:
             plain.append(_Use(step))
     positions = [i for i, use in enumerate(plain) if use.chunk is not None]
-    placements = place([use.chunk for use in plain if use.chunk is not None], arch.weight_words)
+    placements = place([use.chunk for use in plain if use.chunk is not None], arch.weight_words, ends)
     for position, p in zip(positions, placements, strict=True):
         free_after = positions[p.free_after] if p.free_after >= 0 else -1
         plain[position] = _Use(plain[position].step, plain[position].chunk, Placement(p.word, p.load, free_after))

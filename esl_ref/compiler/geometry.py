@@ -191,11 +191,14 @@ def _window(
 ) -> Command:
     """DEPTHWISE_WINDOW. Padding rows above the map are skipped: lines that no pass has filled read as padding."""
     fields = _fields(arch, task, addresses, rows, groups, word) | _walk(task, rows, groups, arch.lanes, 0)
-    skip_rows = max(0, -fields["ifm_y0"]) if task.column else 0
-    skip_cols = max(0, -task.origin[1])
-    y0, kh = fields["ifm_y0"] + skip_rows, task.kernel[0]
     cols, fire_col = window_extent(task)
-    ifm = task.ifm
+    goes_on = task.keeps and rows[0] > 0
+    if goes_on:  # rows visited before are in the line buffers
+        skip_rows = task.visited(rows[0]) - fields["ifm_y0"]
+    else:
+        skip_rows = max(0, -fields["ifm_y0"]) if task.column else 0
+    skip_cols = max(0, -task.origin[1])
+    y0, kh, ifm = fields["ifm_y0"] + skip_rows, task.kernel[0], task.ifm
     fields |= {
         "ifm_y0": y0,
         "ifm_start": ifm.row_offset(y0),
@@ -215,6 +218,11 @@ def _window(
         "fire_col": fire_col,
         "col_stride": task.stride[1],
     }
+    if task.column:
+        fields |= {"line_base": task.lines + groups[0] * cols * task.keeps, "line_keep": task.keeps}
+    if goes_on:
+        ages = range(1, min(kh, arch.window_rows))
+        fields["older"] = sum(1 << (age - 1) for age in ages if 0 <= y0 - age < ifm.height)
     return Command(task.opcode, fields)
 
 

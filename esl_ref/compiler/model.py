@@ -13,21 +13,21 @@ import numpy.typing as npt
 from esl_ref.arch import Arch
 from esl_ref.compiler import fold
 from esl_ref.compiler.emit import emit
-from esl_ref.compiler.geometry import window_extent
+from esl_ref.compiler.lines import columns_used, keep_lines
 from esl_ref.compiler.lower import Lowered, lower
 from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
+from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import PlanError
-from esl_ref.ir import Graph, Op
+from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
 from esl_ref.planner.storage import Interval, StoragePlan, check_budget, plan_storage
-from esl_ref.program.fields import Opcode
 from esl_ref.program.image import Program
 
 __all__ = [
-    "Choice", "Compiled", "HostStep", "ProgramStep", "Strategy", "compile_model", "depths", "prepare",
+    "Choice", "Compiled", "HostStep", "ProgramStep", "Strategy", "compile_model", "prepare",
     "realise", "run_steps",
 ]  # fmt: skip
 
@@ -75,16 +75,27 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Realised:
-    """A choice worked out: the order of steps and where storages lie."""
+    """A choice worked out: the order of steps, where storages lie, and how long the line buffers must be."""
 
     schedule: Schedule
     plan: StoragePlan
+    columns: int
+
+    @property
+    def height(self) -> int:
+        """Bytes of the arena."""
+        return self.plan.height
 
 
-def prepare(graph: Graph, arch: Arch) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
-    """Fold, cut into segments, lower: (folded graph, machine with its profile, segments, segment number -> lowered)."""
+def prepare(graph: Graph, arch: Arch, *, shaped: bool = False) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
+    """Fold, cut into segments, lower: (folded graph, machine with its profile, segments, segment number -> lowered).
+
+    The machine gets the window and the table that the model needs, unless it is `shaped` already.
+    """
     folded = fold.fold_padding(graph)
-    arch = arch.with_depths(profile=folded.profile)  # type: ignore[arg-type]
+    rows = arch.window_rows if shaped else _window_rows(folded, arch)
+    tables = arch.tables if shaped else int(any(isinstance(op, Table) for op in folded.ops))
+    arch = arch.with_depths(profile=folded.profile, window_rows=rows, tables=tables)  # type: ignore[arg-type]
     segments = split(folded)
     lowered = {n: lower(folded, s, arch) for n, s in enumerate(segments) if not s.host}
     if not lowered:
@@ -92,10 +103,17 @@ def prepare(graph: Graph, arch: Arch) -> tuple[Graph, Arch, tuple[Segment, ...],
     return folded, arch, segments, lowered
 
 
+def _window_rows(graph: Graph, arch: Arch) -> int:
+    """Rows of the depthwise window that the model's kernels use: line buffers that none needs are not built."""
+    heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D) and op.multiplier == 1]
+    return max((h for h in heights if 2 <= h <= arch.window_rows), default=2)
+
+
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
     """Steps in order over rolling storages, and their addresses."""
-    schedule = overlapped(roll(build(lowered, choice.groups, arch, trace=trace)), arch)
-    return Realised(schedule, plan_storage(_intervals(schedule)))
+    built = build(lowered, choice.groups, arch, trace=trace)
+    schedule = overlapped(roll(built.per_group(lambda steps: keep_lines(steps, arch))), arch)
+    return Realised(schedule, plan_storage(_intervals(schedule)), columns_used(schedule.steps, arch))
 
 
 def _intervals(schedule: Schedule) -> tuple[Interval, ...]:
@@ -103,28 +121,8 @@ def _intervals(schedule: Schedule) -> tuple[Interval, ...]:
     return tuple(Interval(name, size, *span) for name, (size, *span) in schedule.lifetimes().items())
 
 
-def depths(arch: Arch, lowered: Sequence[Lowered], height: int) -> Arch:
-    """Memory depths: the arena rounded to whole bank pairs; line buffers as long as the widest depthwise map; and as much
-    weight SRAM as the scratch memories of `arch` then leave room for, but at least two of the largest weight groups and
-    no more than the model has weights."""
-    unit = 2 * arch.lanes
-    tasks = [t for low in lowered for t in low.tasks]
-    largest = max((t.weights.per_group for t in tasks), default=2)
-    total = sum(t.weights.per_group * (1 if t.weights.shared else t.groups(arch.lanes)) for t in tasks)
-    columns = [window_extent(t)[0] for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column]
-    shaped = arch.with_depths(act_bytes=max(unit, -(-height // unit) * unit), line_depth=max(2, *columns, 2))
-    spare = _scratch(arch) - _scratch(shaped)
-    words = max(arch.weight_words + spare // arch.word_bytes, 2 * largest)
-    return shaped.with_depths(weight_words=max(2, min(words, total)))
-
-
-def _scratch(arch: Arch) -> int:
-    """Bytes of all memories but the activation SRAM."""
-    return arch.memory_bytes() - arch.act_bytes
-
-
-Strategy = Callable[[Graph, Lowered, Arch, int | None], Choice]
-"""How a planner is asked: (folded graph, lowered segment, machine with its depths, SRAM budget or None)."""
+Strategy = Callable[[Graph, Lowered, Sizing, int | None], Choice]
+"""How a planner is asked: (folded graph, lowered segment, how machines are sized, SRAM budget or None)."""
 
 
 def compile_model(
@@ -140,17 +138,19 @@ def compile_model(
     """
     from esl_ref.planner.choose import joint  # it needs this module's passes
 
-    folded, arch, segments, lowered = prepare(graph, arch)
-    machine = sized or depths(arch, list(lowered.values()), 0)
+    scratch = scratch_bytes(arch)
+    folded, arch, segments, lowered = prepare(graph, sized or arch, shaped=sized is not None)
+    sizing = Sizing(arch, tuple(lowered.values()), scratch, sized)
+    machine = sizing.planning()
     budget = sram if sram is not None else (sized.act_bytes if sized else None)
     given = iter(choices or ())
-    chosen = {n: next(given, None) or (strategy or joint)(folded, low, machine, budget) for n, low in lowered.items()}
+    chosen = {n: next(given, None) or (strategy or joint)(folded, low, sizing, budget) for n, low in lowered.items()}
     done = {n: realise(low, chosen[n], machine, trace=trace) for n, low in lowered.items()}
-    height = max(r.plan.height for r in done.values())
+    height, columns = (max(getattr(r, name) for r in done.values()) for name in ("height", "columns"))
     for realised in done.values():
         if budget is not None:
             check_budget(realised.plan, budget, graph.name)
-    final = sized or depths(arch, list(lowered.values()), height if sram is None else sram)
+    final = sizing.fitted(height if sram is None else sram, columns)
     steps: list[HostStep | ProgramStep] = []
     for n, segment in enumerate(segments):
         if segment.host:

@@ -9,7 +9,6 @@ earliest of equals: a chain of layers then runs its odd and its even layers in t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -68,13 +67,8 @@ def clock_of(arch: Arch) -> Clock:
 
 def overlapped(schedule: Schedule, arch: Arch) -> Schedule:
     """Every group of the schedule reordered; the order of groups stays, and with it what lives between them."""
-    grids, steps = grids_of(schedule), []
-    clock = clock_of(arch)
-    first = 0
-    for end in (*schedule.ends, len(schedule.steps)):
-        steps += overlap(schedule.steps[first:end], grids, clock)
-        first = end
-    return dataclasses.replace(schedule, steps=tuple(steps))
+    grids, clock = grids_of(schedule), clock_of(arch)
+    return schedule.per_group(lambda steps: overlap(steps, grids, clock))
 
 
 @dataclass
@@ -108,7 +102,8 @@ def _dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> 
     parts: dict[int, int] = {}
     for index, step in enumerate(steps):
         node = nodes[index]
-        if isinstance(step, Compute) and step.part:  # partial sums follow each other in their accumulator slots
+        if isinstance(step, Compute) and (step.part or step.task.keeps):
+            # partial sums follow each other in their accumulator slots, strips of a window in its line buffers
             node.before.update({parts[step.index]} if step.index in parts else ())
             parts[step.index] = index
         for view, first, last, writes in accesses(step):
@@ -156,15 +151,19 @@ def overlap(steps: Sequence[Step], grids: Mapping[str, RowGrid | None], clock: C
 def _pick(
     steps: Sequence[Step], nodes: Sequence[_Node], ready: list[int], finish: list[int], clock: Clock, may_load: bool
 ) -> int:
-    moves = [i for i in ready if not isinstance(steps[i], Compute)]
-    computes = [i for i in ready if isinstance(steps[i], Compute)]
-    if moves and (may_load or not computes):
-        return min(moves)
+    """The next step: a transfer that would not wait (in its queue it would hold up everything behind it), else what
+    waits least."""
 
     def wait(i: int) -> tuple[int, int]:
-        return max(0, max((finish[d] for d in nodes[i].data), default=0) - clock.now), i
+        node = nodes[i]
+        awaited = node.data if isinstance(steps[i], Compute) else node.before
+        return max(0, max((finish[d] for d in awaited), default=0) - clock.now), i
 
-    return min(computes, key=wait)
+    transfers = [i for i in ready if not isinstance(steps[i], Compute) and wait(i)[0] == 0]
+    if transfers and may_load:
+        return min(transfers)
+    computes = [i for i in ready if isinstance(steps[i], Compute)]
+    return min(computes or ready, key=wait)
 
 
 def _run(step: Step, index: int, node: _Node, finish: list[int], clock: Clock) -> None:

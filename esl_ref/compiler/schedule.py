@@ -8,8 +8,8 @@ still reads. A strip as high as the map makes this the familiar layer-by-layer o
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
@@ -84,6 +84,15 @@ class Schedule:
     steps: tuple[Step, ...]
     groups: tuple[Group, ...]
     ends: tuple[int, ...] = ()
+
+    def per_group(self, change: Callable[[list[Step]], list[Step]]) -> Schedule:
+        """The schedule with each group's steps changed, one for one or at least in place."""
+        steps: list[Step] = []
+        first = 0
+        for end in (*self.ends, len(self.steps)):
+            steps += change(list(self.steps[first:end]))
+            first = end
+        return replace(self, steps=tuple(steps))
 
     def lifetimes(self) -> dict[str, tuple[int, int, int]]:
         """Storage -> (bytes, first step, step after the last) during which its bytes matter."""

@@ -79,6 +79,7 @@ class Task:
     pad_value      byte read outside the map
     run            CONV: bytes of one run, and runs per kernel row in `runs`, `run_step` bytes apart
     column         DEPTHWISE_WINDOW: whether rows go through the line buffers
+    lines          DEPTHWISE_WINDOW: first line buffer column; with `keeps` each strip goes on where the last stopped
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     """
 
@@ -102,6 +103,8 @@ class Task:
     run_step: int = 0
     chunks: int = 1
     column: bool = False
+    lines: int = 0
+    keeps: bool = False
     pool_sum: bool = False
     macs: int = 0
 
@@ -126,8 +129,14 @@ class Task:
             return 0, 1
         top, bottom = part or (0, self.kernel[0])
         low = self.origin[0] + first * self.stride[0] + top * self.dilation[0]
+        if self.keeps and first > 0:
+            low = self.visited(first)
         high = self.origin[0] + (last - 1) * self.stride[0] + (bottom - 1) * self.dilation[0] + 1
         return max(low, 0), min(high, self.ifm.height)
+
+    def visited(self, first: int) -> int:
+        """First ifm row that no window of output rows before `first` has met."""
+        return self.origin[0] + (first - 1) * self.stride[0] + self.kernel[0]
 
     def sums_in_parts(self, arch: Arch) -> bool:
         """Whether its sums may be spread over commands: a pooling sum with one row of results, a slot for each."""

@@ -66,27 +66,73 @@ def chunks(task: Task, arch: Arch, parts: int = PARTS) -> list[Chunk]:
     return [Chunk(task, g, min(g + each, groups)) for g in range(0, groups, each)]
 
 
-def place(uses: Sequence[Chunk], capacity: int) -> list[Placement]:
-    """Walk the ring in order of use. A chunk still resident is not loaded again."""
-    resident: dict[tuple[int, int, int], int] = {}
-    spans: dict[tuple[int, int, int], tuple[int, int]] = {}
-    last_use = np.full(capacity, -1, np.int64)
-    cursor, result = 0, []
-    for index, chunk in enumerate(uses):
-        load = chunk.key not in resident
-        free_after = -1
+def place(uses: Sequence[Chunk], capacity: int, ends: Sequence[int] = ()) -> list[Placement]:
+    """Where each use finds its chunk, in order of use. `ends`: number of uses up to the end of each group of tasks.
+
+    Chunks go round the SRAM as a ring. A group that runs in strips uses its chunks over and over, in turn: a ring that
+    cannot hold them all would never hold the one that is wanted. So as many of them as fit stay where they are, and the
+    rest share what is left.
+    """
+    ring = _Ring(capacity)
+    first = 0
+    for end in (*ends, len(uses)):
+        ring.group(uses[first:end])
+        first = end
+    return ring.result
+
+
+class _Ring:
+    """Weight SRAM while a program is laid out; words [low, capacity) are the ring, those below are taken."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity, self.low, self.cursor = capacity, 0, 0
+        self.spans: dict[tuple[int, int, int], tuple[int, int]] = {}
+        self.last_use = np.full(capacity, -1, np.int64)
+        self.result: list[Placement] = []
+
+    def group(self, uses: Sequence[Chunk]) -> None:
+        """Place the uses of one group of tasks."""
+        sizes = {use.key: use.words for use in uses}
+        self.low, total = 0, sum(sizes.values())
+        stay: dict[tuple[int, int, int], int] = {}
+        if len(uses) > len(sizes):
+            if total > self.capacity:
+                stay = self._staying(sizes)
+                self.cursor = self.low = sum(sizes[key] for key in stay)
+            elif self.cursor + total > self.capacity:
+                self.cursor = 0
+        for use in uses:
+            self._use(use, stay)
+
+    def _staying(self, sizes: dict[tuple[int, int, int], int]) -> dict[tuple[int, int, int], int]:
+        """Chunks that keep a place of their own, smallest first, leaving room for two of the largest others."""
+        order = sorted(sizes, key=lambda key: sizes[key])
+        room = self.capacity - 2 * max(sizes.values())
+        stay: dict[tuple[int, int, int], int] = {}
+        taken = 0
+        for key in order:
+            if taken + sizes[key] <= room:
+                stay[key], taken = taken, taken + sizes[key]
+        return stay
+
+    def _use(self, chunk: Chunk, stay: dict[tuple[int, int, int], int]) -> None:
+        load, free_after = chunk.key not in self.spans, -1
         if load:
-            if cursor + chunk.words > capacity:
-                cursor = 0
-            low, high = cursor, cursor + chunk.words
-            for key in [k for k, (a, b) in spans.items() if a < high and low < b]:
-                del resident[key], spans[key]
-            free_after = int(last_use[low:high].max())
-            resident[chunk.key], spans[chunk.key], cursor = low, (low, high), high
-        word = resident[chunk.key]
-        last_use[word : word + chunk.words] = index
-        result.append(Placement(word, load, free_after))
-    return result
+            low = stay[chunk.key] if chunk.key in stay else self._turn(chunk.words)
+            high = low + chunk.words
+            for key in [k for k, (a, b) in self.spans.items() if a < high and low < b]:
+                del self.spans[key]
+            free_after = int(self.last_use[low:high].max())
+            self.spans[chunk.key] = low, high
+        word = self.spans[chunk.key][0]
+        self.last_use[word : word + chunk.words] = len(self.result)
+        self.result.append(Placement(word, load, free_after))
+
+    def _turn(self, words: int) -> int:
+        if self.cursor + words > self.capacity:
+            self.cursor = self.low
+        self.cursor += words
+        return self.cursor - words
 
 
 class Constants:

@@ -69,7 +69,7 @@ def accountings(arch: Arch, tensors: int, network_input: int) -> dict[str, int]:
     """
     rounded = arch.act_bytes
     scratch = arch.weight_words * arch.word_bytes + (arch.window_rows - 1) * arch.line_depth * arch.lanes
-    scratch += arch.post_lanes * 256 + 3 * arch.queue_depth * 96 + 4 * arch.acc_words * arch.lanes
+    scratch += arch.tables * arch.post_lanes * 256 + 3 * arch.queue_depth * 96 + 4 * arch.acc_words * arch.lanes
     return {
         "tensors": tensors,
         "with_input": network_input,

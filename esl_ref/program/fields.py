@@ -94,9 +94,9 @@ class Field:
         return (1 << (self.width - self.signed)) - 1
 
 
-def _word(word: int, *specs: tuple[str, int, str]) -> tuple[Field, ...]:
-    """Fields of one word from bit 0 up; a negative width means a signed field."""
-    fields, lsb = [], 0
+def _word(word: int, *specs: tuple[str, int, str], lsb: int = 0) -> tuple[Field, ...]:
+    """Fields of one word from bit `lsb` up; a negative width means a signed field."""
+    fields = []
     for name, width, doc in specs:
         fields.append(Field(name, word, lsb, abs(width), width < 0, doc))
         lsb += abs(width)
@@ -174,6 +174,8 @@ _KERNEL = (
 
 _WINDOW = (
     *_word(11, ("passes", 14, "ifm rows visited"), ("cols", 14, "ifm columns visited per row"), ("fire_row", 8, "first visited row that completes a window"), ("fire_col", 8, "first visited column that completes a window"), ("col_stride", 8, "columns from window to window")),
+    *_word(10, ("line_base", 14, "first line buffer column"), ("line_keep", 1, "1 gives every group line buffer columns of its own"), lsb=47),
+    *_word(8, ("older", 8, "bit a - 1: the line buffers hold, as row age a, a row of the map visited by an earlier command"), lsb=49),
 )  # fmt: skip
 
 _OPERANDS = (

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from esl_ref import arch
-from esl_ref.compiler import Choice
+from esl_ref.compiler import Choice, compile_model
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.schedule import Group
 from esl_ref.errors import PlanError
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from tests.conftest import shared_data
-from tests.helpers.networks import check
+from tests.helpers.networks import check, mismatches
 from tests.helpers.tflite_cases import KINDS, make_case
 
 MODELS = sorted(p for p in shared_data().glob("**/*.tflite") if "single_layers" not in p.parts and "float" not in p.parent.name)
@@ -53,3 +53,11 @@ def test_everything_streamed(strip: int, ahead: int) -> None:
     streamed = check(graph, base, [Choice((Group(0, count, strip, ahead),))])
     if strip == 1 and ahead == 0:
         assert streamed.arch.act_bytes < whole.arch.act_bytes / 2
+
+
+def test_compiling_for_a_given_machine_lowers_for_that_machine() -> None:
+    graph = load(embedded_path())
+    first = check(graph, arch.load("base"))
+    again = compile_model(graph, arch.load("base"), sized=first.arch, trace=True)
+    assert again.arch == first.arch
+    assert not mismatches(again)[0]

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How deep the machine's memories are: the planner's to set, within what the architecture keeps for scratch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from esl_ref.arch import Arch
+from esl_ref.compiler.geometry import window_extent
+from esl_ref.compiler.lower import Lowered
+from esl_ref.program.fields import Opcode
+
+__all__ = ["Sizing", "scratch_bytes"]
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """Machines for the segments `lowered` of a model: made from `arch`, or exactly `sized` if that is given.
+
+    `scratch`: bytes that all memories but the activation SRAM may have together.
+    """
+
+    arch: Arch
+    lowered: tuple[Lowered, ...]
+    scratch: int
+    sized: Arch | None = None
+
+    def fitted(self, height: int = 0, columns: int = 0) -> Arch:
+        """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest depthwise map;
+        and as much weight SRAM as the scratch memories of `arch` then leave room for, but at least two of the largest
+        weight groups and no more than the model has weights."""
+        if self.sized is not None:
+            return self.sized
+        unit, arch = 2 * self.arch.lanes, self.arch
+        shaped = arch.with_depths(
+            act_bytes=max(unit, -(-height // unit) * unit), line_depth=max(2, self._widest(), columns)
+        )
+        spare = self.scratch - scratch_bytes(shaped)
+        words = max(arch.weight_words + spare // arch.word_bytes, 2 * self._largest_group())
+        return shaped.with_depths(weight_words=max(2, min(words, self._all_words())))
+
+    def planning(self) -> Arch:
+        """The machine that plans are made for before their depths are known: streams may keep rows in line buffers twice
+        as long as the architecture's."""
+        first = self.fitted()
+        if self.sized is not None:
+            return first
+        return first.with_depths(line_depth=max(first.line_depth, 2 * self.arch.line_depth))
+
+    def _widest(self) -> int:
+        tasks = [t for low in self.lowered for t in low.tasks]
+        return max((window_extent(t)[0] for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column), default=0)
+
+    def _largest_group(self) -> int:
+        return max((t.weights.per_group for low in self.lowered for t in low.tasks), default=2)
+
+    def _all_words(self) -> int:
+        lanes = self.arch.lanes
+        return sum(
+            t.weights.per_group * (1 if t.weights.shared else t.groups(lanes)) for low in self.lowered for t in low.tasks
+        )
+
+
+def scratch_bytes(arch: Arch) -> int:
+    """Bytes of all memories but the activation SRAM."""
+    return arch.memory_bytes() - arch.act_bytes
