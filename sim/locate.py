@@ -13,6 +13,7 @@ import numpy.typing as npt
 from esl_ref.program.image import Program
 from sim.compare import Mismatch, differing, first_mismatch
 from sim.jobs import Job, JobResult
+from sim.machine_backend import prediction
 
 __all__ = ["Divergence", "diverged", "locate"]
 
@@ -28,6 +29,7 @@ class Divergence:
     layer, kind   operator that computes the tensor, and its kind
     where         command index, opcode and strip
     cycles        cycles of the run between which the layer's commands completed; (0, 0) if not recorded
+    issue         cycles in which the timing model has the command take its operands, without stalls; (0, 0) if unknown
     verdict       which of golden, ESL machine and RTL agree
     """
 
@@ -39,6 +41,7 @@ class Divergence:
     kind: str = ""
     where: str = ""
     cycles: tuple[int, int] = (0, 0)
+    issue: tuple[int, int] = (0, 0)
     verdict: str = ""
 
     def sentences(self) -> list[str]:
@@ -55,6 +58,8 @@ class Divergence:
         ]
         if self.cycles[1]:
             lines.append(f"in cycles {self.cycles[0]} to {self.cycles[1]} of this run")
+        if self.issue[1]:
+            lines.append(f"the timing model has this command issue in cycles {self.issue[0]} to {self.issue[1]}")
         return [*lines, self.verdict] if self.verdict else lines
 
 
@@ -85,7 +90,7 @@ def locate(
     op = ops[layer] if layer >= 0 else None
     return Divergence(
         backend, job.label, mismatch=first, layer=op.name if op else "", kind=op.kind if op else "",
-        where=_place(job.program, first), cycles=_interval(result, layer_tag(job.program, first)),
+        where=_place(job.program, first), cycles=_interval(result, layer_tag(job.program, first)), issue=_issue(job, first),
         verdict=_verdict(first.tensor, golden, backend, result, others),
     )  # fmt: skip
 
@@ -112,6 +117,14 @@ def _interval(result: JobResult, tag: int) -> tuple[int, int]:
             return before, record.counters["CYCLES"]
         before = record.counters["CYCLES"]
     return 0, 0
+
+
+def _issue(job: Job, mismatch: Mismatch) -> tuple[int, int]:
+    """First and last operand of the command, as predicted: where to look in the waves."""
+    if mismatch.command < 0:
+        return 0, 0
+    span = prediction(job).spans[mismatch.command]
+    return span.first, span.last
 
 
 def _verdict(

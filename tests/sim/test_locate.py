@@ -54,8 +54,9 @@ def test_the_first_tensor_in_program_order_is_named(workload: Workload, traced: 
     assert found.mismatch.coordinate == (13, 13, 15)
     assert "CONV" in found.where
     assert 0 < found.cycles[0] < found.cycles[1]
+    assert found.cycles[0] <= found.issue[1] < found.cycles[1]
     text = " ".join(found.sentences())
-    for part in ("RTL", "conv2", "row 13, column 13, channel 15", "1 of 3136", "strip of rows", "in cycles"):
+    for part in ("RTL", "conv2", "row 13, column 13, channel 15", "1 of 3136", "strip of rows", "in cycles", "issue in cycles"):
         assert part in text, text
 
 
