@@ -104,3 +104,17 @@ def test_one_column_map_every_cycle(simulate, flat):
     rng, arch = np.random.default_rng(1), _arch(window_cols=2)
     assert window_chunks(arch) == 1
     assert _run(simulate, flat, arch, [_group(rng, arch, 1, 20, 1, gaps=False)]) == 20
+
+
+def test_single_taps_leave_the_line_buffers_alone(simulate, flat):
+    """A command may go on with the columns of an earlier one: what lies between must not write them."""
+    arch, first, second = _arch(), np.full(LANES, 11), np.full(LANES, 22)
+    cycles = [
+        {"line_read": 1, "line_early": 3},
+        {"shift": 1, "column": 1, "row_start": 1, "vector": flat.pack(first, 8)},
+        *[{"shift": 1, "row_start": 1, "vector": flat.pack(np.full(LANES, 99), 8)}] * 3,
+        {"line_read": 1, "line_early": 3},
+        {"shift": 1, "column": 1, "row_start": 1, "older_valid": 1, "vector": flat.pack(second, 8)},
+    ]
+    taps = simulate(Window(arch), cycles, tail=1)[-1]["taps"]
+    assert flat.unpack(taps, 8, 3 * LANES) == [22] * LANES + [11] * LANES + [0] * LANES
