@@ -39,7 +39,7 @@ class Window(wiring.Component):
     shift : in, cycle t: take the vector
     column : in, cycle t: 1 a column of `window_rows` bytes per channel, moving on the line buffers; 0 one byte each
     row_start : in, cycle t: first column of a pass, older columns become `pad`
-    older_valid : in, cycle t: bit `a - 1` is 1 if the row visited `a` passes ago was visited in this group and lies
+    older_valid : in, cycle t: bit `a - 1` is 1 if the line buffers hold the row visited `a` passes ago and it lies
         inside the map; else row age `a` is `pad`
     vector : in, cycle t: `lanes` bytes, already `pad` outside the map
     pad : in, cycle t: the byte that stands for padding
