@@ -64,6 +64,14 @@ def test_parts_add_up_back_to_back() -> None:
         assert outcome.computes_done == 3
 
 
+def test_a_kept_result_writes_no_byte() -> None:
+    case = next(suitable_cases(1))
+    kept = in_three_parts(case.command)[0]
+    outcome = EngineBench(SLOTS).run(Job([kept], case.act, used_words(case), case.table))[0]
+    assert outcome.computes_done == 1
+    assert not differences(outcome.act, case.act)
+
+
 def test_cycles_include_the_way_into_a_slot_and_back() -> None:
     timing = EngineTiming.of(SLOTS)
     jobs = [Job(in_three_parts(case.command), dump=False) for case in suitable_cases(6)]
