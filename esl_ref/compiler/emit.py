@@ -126,7 +126,7 @@ class _Writer:
         rows, groups = (step.first, step.last), (chunk.first, chunk.last)
         where = (self.arch, task, self.addresses, rows, groups, placement.word, step.part)
         for command, (first, last) in commands(*where):
-            reads = self.spans(task.ifm, *task.ifm_rows(first, last, step.part))
+            reads = self.spans(task.ifm, *(step.ifm_rows() if step.part else task.ifm_rows(first, last)))
             if task.ifm2 is not None:
                 reads += self.spans(task.ifm2, first, last)
             writes = self.spans(task.ofm, first, last) if step.ends else []
@@ -199,7 +199,7 @@ class _Pace:
 
     def _rows_of(self, step: Compute) -> int:
         """When the network input's rows that a step reads have come."""
-        needed = step.task.ifm_rows(step.first, step.last, step.part)[1]
+        needed = step.ifm_rows()[1]
         times = self.rows.get(step.task.ifm.storage.name, [])
         return next((time for last, time in times if last >= needed), times[-1][1] if times else 0)
 

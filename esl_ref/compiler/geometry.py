@@ -24,6 +24,9 @@ def commands(
     `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie;
     `part`: kernel rows of a sum that is spread over commands.
     """
+    if task.opcode is Opcode.DEPTHWISE_WINDOW:
+        yield _window(arch, task, addresses, rows, groups, word, part), rows
+        return
     if part:
         command = _kernel(arch, task, addresses, rows, groups, word, part)
         yield command.replace(acc_in=part[0] > 0, acc_out=part[1] < task.kernel[0]), rows
@@ -37,9 +40,6 @@ def commands(
             return
     if task.opcode is Opcode.ELTWISE:
         yield _eltwise(arch, task, addresses, rows, groups, word), rows
-        return
-    if task.opcode is Opcode.DEPTHWISE_WINDOW:
-        yield _window(arch, task, addresses, rows, groups, word), rows
         return
     for (first, last), kernel_rows in borders(task, rows):
         yield _kernel(arch, task, addresses, (first, last), groups, word, kernel_rows), (first, last)
@@ -105,7 +105,7 @@ def _fields(
     """What all compute commands share, except the row at which reading starts."""
     lanes, count = arch.lanes, groups[1] - groups[0]
     ofm, last = task.ofm, groups[1] == task.groups(arch.lanes)
-    if not (rows[0] < rows[1] and count > 0):
+    if not ((rows[0] < rows[1] or task.keeps) and count > 0):
         raise PlanError(f"empty strip {rows} of groups {groups}", where=task.op)
     return {
         "tag": task.layer,
@@ -187,13 +187,16 @@ def window_extent(task: Task) -> tuple[int, int]:
 
 
 def _window(
-    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
-) -> Command:
-    """DEPTHWISE_WINDOW. Padding rows above the map are skipped: lines that no pass has filled read as padding."""
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
+    part: tuple[int, int] | None,
+) -> Command:  # fmt: skip
+    """DEPTHWISE_WINDOW. Padding rows above the map are skipped: lines that no pass has filled read as padding.
+
+    With `part`, these ifm rows are visited and nothing fires.
+    """
     fields = _fields(arch, task, addresses, rows, groups, word) | _walk(task, rows, groups, arch.lanes, 0)
     cols, fire_col = window_extent(task)
-    goes_on = task.keeps and rows[0] > 0
-    if goes_on:  # rows visited before are in the line buffers
+    if task.keeps:  # rows visited before are in the line buffers
         skip_rows = task.visited(rows[0]) - fields["ifm_y0"]
     else:
         skip_rows = max(0, -fields["ifm_y0"]) if task.column else 0
@@ -220,7 +223,11 @@ def _window(
     }
     if task.column:
         fields |= {"line_base": task.lines + groups[0] * cols * task.keeps, "line_keep": task.keeps}
-    if goes_on:
+    if part:
+        first, last = part
+        fields |= {"ifm_y0": first, "ifm_start": ifm.row_offset(first), "passes": last - first, "fire_row": last - first}
+        y0 = first
+    if task.keeps:
         ages = range(1, min(kh, arch.window_rows))
         fields["older"] = sum(1 << (age - 1) for age in ages if 0 <= y0 - age < ifm.height)
     return Command(task.opcode, fields)

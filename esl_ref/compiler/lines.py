@@ -7,64 +7,38 @@ tasks are free again for the next group.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeGuard
+from collections.abc import Mapping
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import window_extent
-from esl_ref.compiler.schedule import Compute, Step
 from esl_ref.compiler.tasks import Task
 from esl_ref.program.fields import Opcode
 
-__all__ = ["columns_used", "keep_lines"]
+__all__ = ["columns_needed", "with_lines"]
 
 
-def _streams(task: Task, strips: int) -> bool:
-    """Worth it where there are several strips; possible where no padding row lies between two visited rows."""
-    windows = task.opcode is Opcode.DEPTHWISE_WINDOW and task.column and strips > 1
-    return windows and task.stride[0] <= task.kernel[0]
+def _is_window(task: Task) -> bool:
+    return task.opcode is Opcode.DEPTHWISE_WINDOW and task.column
 
 
-def keep_lines(steps: Sequence[Step], arch: Arch) -> list[Step]:
-    """The steps of one group, with line buffer columns for as many of its streamed windows as `line_depth` has room for:
-    first come, first served, since every column saves alike."""
-    strips: dict[int, int] = {}
-    for step in steps:
-        if isinstance(step, Compute):
-            strips[step.index] = strips.get(step.index, 0) + 1
-    kept: dict[int, int] = {}
+def with_lines(tasks: Mapping[int, Task], strip: int, arch: Arch) -> dict[int, Task]:
+    """The tasks of one group, with line buffer columns for as many of its windows as run in strips and `line_depth` has
+    room for: first come, first served, since every column saves alike. The others share the columns behind those."""
+    windows = {i: t for i, t in tasks.items() if _is_window(t)}
+    shared = max((window_extent(t)[0] for t in windows.values()), default=0)
+    bases: dict[int, int] = {}
     used = 0
-    shared = max((window_extent(s.task)[0] for s in steps if _is_window(s)), default=0)
-    for step in steps:
-        if not isinstance(step, Compute) or step.index in kept or not _streams(step.task, strips[step.index]):
-            continue
-        wanted = window_extent(step.task)[0] * step.task.groups(arch.lanes)
-        if used + wanted + shared <= arch.line_depth:
-            kept[step.index] = used
-            used += wanted
-    tasks: dict[int, Task] = {}
-    return [_with(step, kept, used, tasks) for step in steps]
+    for index, task in windows.items():
+        wanted = window_extent(task)[0] * task.groups(arch.lanes)
+        streams = strip < task.ofm.height and task.stride[0] <= task.kernel[0]
+        if streams and used + wanted + shared <= arch.line_depth:
+            bases[index], used = used, used + wanted
+    placed = {i: t.replace(lines=bases.get(i, used), keeps=i in bases) for i, t in windows.items()}
+    return {**tasks, **placed}
 
 
-def _is_window(step: Step) -> TypeGuard[Compute]:
-    return isinstance(step, Compute) and step.task.opcode is Opcode.DEPTHWISE_WINDOW and step.task.column
-
-
-def _with(step: Step, kept: dict[int, int], used: int, tasks: dict[int, Task]) -> Step:
-    """Windows that keep nothing use the columns behind the kept ones."""
-    if not _is_window(step):
-        return step
-    if step.index not in tasks:
-        keeps = step.index in kept
-        tasks[step.index] = step.task.replace(lines=kept.get(step.index, used), keeps=keeps)
-    return Compute(tasks[step.index], step.first, step.last, step.index, step.part)
-
-
-def columns_used(steps: Sequence[Step], arch: Arch) -> int:
-    """Line buffer columns that these steps need."""
-    return max((_last_column(s.task, arch.lanes) for s in steps if _is_window(s)), default=0)
-
-
-def _last_column(task: Task, lanes: int) -> int:
-    cols = window_extent(task)[0]
-    return task.lines + cols * (task.groups(lanes) if task.keeps else 1)
+def columns_needed(task: Task, lanes: int) -> int:
+    """Line buffer columns up to the last one of a task."""
+    if not _is_window(task):
+        return 0
+    return task.lines + window_extent(task)[0] * (task.groups(lanes) if task.keeps else 1)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from esl_ref.arch import Arch
 from esl_ref.compiler import fold
 from esl_ref.compiler.emit import emit
-from esl_ref.compiler.lines import columns_used, keep_lines
+from esl_ref.compiler.lines import columns_needed
 from esl_ref.compiler.lower import Lowered, lower
 from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.rolling import roll
@@ -112,8 +112,9 @@ def _window_rows(graph: Graph, arch: Arch) -> int:
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
     """Steps in order over rolling storages, and their addresses."""
     built = build(lowered, choice.groups, arch, trace=trace)
-    schedule = overlapped(roll(built.per_group(lambda steps: keep_lines(steps, arch))), arch)
-    return Realised(schedule, plan_storage(_intervals(schedule)), columns_used(schedule.steps, arch))
+    schedule = overlapped(roll(built), arch)
+    columns = max((columns_needed(s.task, arch.lanes) for s in schedule.steps if isinstance(s, Compute)), default=0)
+    return Realised(schedule, plan_storage(_intervals(schedule)), columns)
 
 
 def _intervals(schedule: Schedule) -> tuple[Interval, ...]:

@@ -52,7 +52,9 @@ def issue_cycles(task: Task, rows: int, lanes: int, header: int, part: tuple[int
         slots = 2 * rows * width
     elif task.opcode is Opcode.DEPTHWISE_WINDOW:
         visited = (width - 1) * task.stride[1] + task.kernel[1]
-        slots = ((rows - 1) * task.stride[0] + task.kernel[0]) * visited + rows * width * (task.chunks - 1)
+        new = part[1] - part[0] if part else rows * task.stride[0]
+        passes = new if task.keeps else (rows - 1) * task.stride[0] + task.kernel[0]
+        slots = passes * visited + rows * width * (task.chunks - 1)
     else:
         kernel_rows = part[1] - part[0] if part else task.kernel[0]
         slots = rows * width * kernel_rows * task.runs * task.chunks

@@ -21,7 +21,7 @@ def accesses(step: Step) -> list[tuple[View, int, int, bool]]:
     if isinstance(step, Store):
         return [(step.view, 0, step.view.height, False)]
     task = step.task
-    used = [(task.ifm, *task.ifm_rows(step.first, step.last, step.part), False)]
+    used = [(task.ifm, *step.ifm_rows(), False)]
     if task.ifm2 is not None:
         used.append((task.ifm2, step.first, step.last, False))
     return [*used, (task.ofm, step.first, step.last, True)] if step.ends else used

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.lines import with_lines
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.rows import RowGrid, grid_of
 from esl_ref.compiler.tasks import Task
@@ -47,7 +48,10 @@ class Store:
 
 @dataclass(frozen=True)
 class Compute:
-    """Output rows [first, last) of task number `index`; with `part`, only these kernel rows of their sums."""
+    """Output rows [first, last) of task number `index`; with `part`, only these kernel rows of their sums.
+
+    With no output rows, `part` are the ifm rows that enter a window's line buffers before its first result.
+    """
 
     task: Task
     first: int
@@ -57,8 +61,16 @@ class Compute:
 
     @property
     def ends(self) -> bool:
-        """Whether its results leave the accumulators."""
+        """Whether it writes results: not a part of a sum but the last, not rows that only enter the line buffers."""
+        if self.first == self.last:
+            return False
         return self.part is None or self.part[1] == self.task.kernel[0]
+
+    def ifm_rows(self) -> tuple[int, int]:
+        """Rows [low, high) of the ifm that it reads."""
+        if self.first == self.last and self.part:
+            return self.part
+        return self.task.ifm_rows(self.first, self.last, self.part)
 
 
 Step = Load | Store | Compute
@@ -116,10 +128,16 @@ class GroupBuilder:
     sources: dict[str, tuple[str, View]]
     grids: dict[str, RowGrid | None]
     steps: list[Step] = field(default_factory=list)
+    filled: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        members = range(self.group.first, self.group.last)
+        mine = with_lines({i: self.lowered.tasks[i] for i in members}, self.group.strip, self.arch)
+        self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
 
     def run(self) -> None:
         """Drive the group from its ends: tasks that no other of the group reads, side by side."""
-        tasks, members = self.lowered.tasks, range(self.group.first, self.group.last)
+        tasks, members = self.tasks, range(self.group.first, self.group.last)
         read = {v.storage.name for i in members for v in (tasks[i].ifm, tasks[i].ifm2) if v is not None}
         ends = [i for i in members if tasks[i].ofm.storage.name not in read or i == members[-1]]
         strips = max(-(-tasks[i].ofm.height // self.group.strip) for i in ends)
@@ -131,8 +149,10 @@ class GroupBuilder:
 
     def advance(self, index: int, rows: int) -> None:
         """Compute task `index` up to output row `rows`, in strips, each after what it reads."""
-        task = self.lowered.tasks[index]
+        task = self.tasks[index]
         rows = min(rows, task.ofm.height)
+        if task.keeps and self.done[index] == 0 and rows > 0:
+            self._fill(index, task)
         if rows > self.done[index] and self.group.strip < task.kernel[0] and task.sums_in_parts(self.arch):
             self._sum(index, task)
         while self.done[index] < rows:
@@ -143,6 +163,15 @@ class GroupBuilder:
             self._provide(index, task, reach)
             self.steps.append(Compute(task, first, last, index))
             self.done[index] = last
+
+    def _fill(self, index: int, task: Task) -> None:
+        """Rows that the first window needs besides those every later one adds enter the line buffers one by one."""
+        if index in self.filled:
+            return
+        self.filled.add(index)
+        for row in range(max(0, task.visited(0))):
+            self._rows(index, task.ifm, row, row + 1)
+            self.steps.append(Compute(task, 0, 0, index, (row, row + 1)))
 
     def _sum(self, index: int, task: Task) -> None:
         """A long sum, `strip` kernel rows at a time as they come."""
@@ -166,7 +195,7 @@ class GroupBuilder:
         if name in self.sources:
             self._load(name, limit, grid)
         for writer in reversed(range(index)):  # a sum written over its operand pulls that operand by itself
-            ofm = self.lowered.tasks[writer].ofm
+            ofm = self.tasks[writer].ofm
             if ofm.storage.name == name and self.done[writer] < ofm.height:
                 self.advance(writer, grid.view_rows(ofm, limit) if grid else ofm.height)
 

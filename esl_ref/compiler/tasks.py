@@ -129,13 +129,13 @@ class Task:
             return 0, 1
         top, bottom = part or (0, self.kernel[0])
         low = self.origin[0] + first * self.stride[0] + top * self.dilation[0]
-        if self.keeps and first > 0:
+        if self.keeps:
             low = self.visited(first)
         high = self.origin[0] + (last - 1) * self.stride[0] + (bottom - 1) * self.dilation[0] + 1
         return max(low, 0), min(high, self.ifm.height)
 
     def visited(self, first: int) -> int:
-        """First ifm row that no window of output rows before `first` has met."""
+        """First ifm row that output row `first` adds to those that the windows above it have met."""
         return self.origin[0] + (first - 1) * self.stride[0] + self.kernel[0]
 
     def sums_in_parts(self, arch: Arch) -> bool:

@@ -111,6 +111,8 @@ class Executor:
         acc = _KERNELS[command.opcode](command, self.arch, data)
         if command["acc_in"] or command["acc_out"]:
             acc = self.slots.apply(command, acc, self.board)
+        if not acc.size:  # rows that only entered the line buffers
+            return WriteSet("lines", np.zeros(0, np.int64), np.zeros(0, np.int8), (0,))
         if command["acc_out"]:
             return WriteSet("accumulator", np.zeros(0, np.int64), np.zeros(0, np.int8), (0,))
         result = finish(acc, read_records(records, command, self.arch), command, self.arch.profile, self.table)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from esl_ref.arch import Arch
 from esl_ref.errors import ProgramError
 from esl_ref.program.commands import Command
+from esl_ref.program.fields import Opcode
 
 __all__ = [
     "Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside", "kernel_rows",
@@ -49,8 +50,10 @@ def channel_count(command: Command, lanes: int) -> int:
 
 
 def check_counts(command: Command, lanes: int) -> None:
-    """ProgramError unless there are output pixels and channels."""
+    """ProgramError unless there are output pixels and channels. A window may just visit rows that it keeps."""
     channel_count(command, lanes)
+    if command.opcode is Opcode.DEPTHWISE_WINDOW and command["line_keep"] and command["oy_count"] == 0:
+        return
     if command["oy_count"] < 1 or command["ox_count"] < 1:
         raise ProgramError(f"{command['oy_count']} x {command['ox_count']} output pixels")
 

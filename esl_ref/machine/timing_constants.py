@@ -141,6 +141,8 @@ class IssueClock:
         interval, words = self.timing.interval, self.arch.header_words
         if adds and keeps:
             interval = max(interval, self.timing.slot_gap)
+        if not group.rows:
+            return cycle + words + group.after, Results(cycle, 0, 0, 0, 0)
         # Record words go as early as they may; issues before the first result fill the time until then.
         result = max(max(cycle + group.before, self.free.records) + words, self.free.after(adds))
         self.free = self.free.emitted(result, self.timing, True, keeps)
@@ -174,6 +176,8 @@ def _issues(command: Command, arch: Arch) -> tuple[Group, int, int]:
 def _window(command: Command) -> tuple[Group, int, int]:
     passes, cols, chunks = command["passes"], command["cols"], command["chunks"]
     fire_row, fire_col = command["fire_row"], command["fire_col"]
+    if fire_row >= passes:  # rows that only enter the line buffers
+        return Group(0, 0, 0, 0, 0, passes * cols), 0, passes * cols
     rows = (passes - 1 - fire_row) // command["oy_rows"] + 1
     columns = (cols - 1 - fire_col) // command["col_stride"] + 1
     tail = cols - 1 - fire_col - (columns - 1) * command["col_stride"]  # columns visited after a row's last result

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.compiler.lines import keep_lines
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.overlap import clock_of, overlap
 from esl_ref.compiler.rolling import capacities, rolled
@@ -45,7 +44,7 @@ class Pricer:
     def price(self, group: Group) -> GroupPrice:
         """Price of one group, everything before it done."""
         if group not in self._known:
-            steps = keep_lines(self._steps(group), self.arch)
+            steps = self._steps(group)
             rows = capacities(Schedule(tuple(steps), (group,)), self._grids)
             inside = {n: r for n, r in rows.items() if self._private(n, group)}
             self._known[group] = GroupPrice(group, self._peak(group, steps, inside), *self._time(steps, inside))
