@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["delay", "delay_all"]
+__all__ = ["delay"]
 
 
 def delay(m: Module, value: Value, cycles: int, *, name: str, valid: bool = False) -> Value:
@@ -21,13 +21,3 @@ def delay(m: Module, value: Value, cycles: int, *, name: str, valid: bool = Fals
         m.d.sync += register.eq(value)
         value = register
     return value
-
-
-def delay_all(m: Module, value: Value, cycles: int, *, name: str, valid: bool = False) -> list[Value]:
-    """`[value, value one cycle ago, ...]`, `cycles + 1` entries of one shared line."""
-    taps = [Value.cast(value)]
-    for stage in range(1, cycles + 1):
-        register = Signal(taps[0].shape(), name=f"{name}_{stage}", reset_less=not valid)
-        m.d.sync += register.eq(taps[-1])
-        taps.append(register)
-    return taps
