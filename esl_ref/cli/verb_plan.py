@@ -7,9 +7,14 @@ from pathlib import Path
 
 import click
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
+from esl_ref.arch import Arch
 from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, to_plain, write_json
+from esl_ref.errors import InputError
+from esl_ref.ir import Graph
+from esl_ref.report.memory_map import memory_map_svg
 from esl_ref.report.plan import PlanReport, SegmentReport
 
 METHODS = ("joint", "layerwise")
@@ -55,6 +60,35 @@ def _segment(segment: SegmentReport) -> None:
     console.print(f"external traffic: {segment.read_bytes:,} bytes read, {segment.write_bytes:,} written")
 
 
+def _pareto(graph: Graph, arch: Arch, json_file: Path | None) -> None:
+    """Print the front of every accelerator segment."""
+    from esl_ref.compiler.model import prepare
+    from esl_ref.compiler.sizing import Sizing, scratch_bytes
+    from esl_ref.planner.choose import pareto
+
+    folded, shaped, segments, lowered = prepare(graph, arch)
+    sizing = Sizing(shaped, tuple(lowered.values()), scratch_bytes(arch))
+    fronts = {}
+    for number, low in lowered.items():
+        with Progress(console=progress_console(), transient=True) as bar:
+            job = bar.add_task(f"pricing groups of {len(low.tasks)} tasks", total=len(low.tasks))
+            found = pareto(folded, low, sizing, lambda done, _, bar=bar, job=job: bar.update(job, completed=done))
+        fronts[f"{graph.name}.{number}"] = [
+            {"arena": r.height, "cycles": r.cycles, "groups": [vars(g) for g in r.choice.groups]} for r in found
+        ]
+    write_json(json_file, {"model": graph.name, "arch": arch.to_dict(), "fronts": fronts})
+    if str(json_file) == "-":
+        return
+    for name, plans in fronts.items():
+        fastest = min(p["cycles"] for p in plans)
+        table = Table(title=f"{name}: arena against cycles", title_justify="left")
+        for title in ("arena bytes", "cycles", "slower by"):
+            table.add_column(title, justify="right")
+        for p in plans:
+            table.add_row(f"{p['arena']:,}", f"{p['cycles']:,}", f"{100 * p['cycles'] / fastest - 100:.1f} %")
+        output_console().print(table)
+
+
 def show(result: PlanReport) -> None:
     """Print a plan."""
     console = output_console()
@@ -75,20 +109,39 @@ def show(result: PlanReport) -> None:
     )
 
 
+def _draw(path: Path | None, result: PlanReport) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(memory_map_svg(result))
+    except OSError as error:
+        raise InputError(f"cannot write the memory map: {error.strerror}", where=str(path)) from error
+
+
 @click.command("plan")
 @click.argument("model", type=click.Path())
 @click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
 @click.option("--method", type=click.Choice(METHODS), default="joint", show_default=True,
               help="joint: the planner's best; layerwise: whole layers one after the other.")  # fmt: skip
+@click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
+              help="Draw the SRAM over time: buffers as blocks, the peak marked.")  # fmt: skip
+@click.option("--cycles-slack", type=float, metavar="PERCENT",
+              help="The smallest arena that costs at most this many percent more cycles.")  # fmt: skip
+@click.option("--pareto", is_flag=True, help="List the plans that no other beats in both SRAM and cycles.")
 @json_option
-def command(model: str, arch: str, sram: int | None, method: str, json_file: Path | None) -> None:
+def command(
+    model: str, arch: str, sram: int | None, method: str, cycles_slack: float | None, pareto: bool,
+    map_file: Path | None, json_file: Path | None,
+) -> None:  # fmt: skip
     """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
 
     \b
     Examples: esl-ref plan net.tflite
               esl-ref plan net.tflite --sram 24K        the fastest plan within 24 KiB of activation SRAM
-              esl-ref plan net.tflite --json plan.json
+              esl-ref plan net.tflite --cycles-slack 5  the smallest arena at no more than 5 % more cycles
+              esl-ref plan net.tflite --pareto          SRAM against cycles; give a row's arena to --sram of any verb
+              esl-ref plan net.tflite --json plan.json --map sram.svg
 
     With a budget that cannot be met the answer says the smallest that can, and which tensors stand in the way.
     """
@@ -99,10 +152,18 @@ def command(model: str, arch: str, sram: int | None, method: str, json_file: Pat
     from esl_ref.report.plan import report
 
     strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
+    if cycles_slack is not None:
+        if sram is not None or method != "joint":
+            raise InputError("--cycles-slack goes with the joint method and without --sram")
+        strategy = choose.within_slack(cycles_slack)
     graph = load(model)
+    if pareto:
+        _pareto(graph, architecture.load(arch), json_file)
+        return
     with progress_console().status(f"planning {escape(Path(model).name)}"):
         compiled = compile_model(graph, architecture.load(arch), sram=sram, strategy=strategy)
         result = report(compiled, model)
+    _draw(map_file, result)
     write_json(json_file, {**to_plain(result), "height": result.height, "least_cycles": result.bounds.least})
     if str(json_file) != "-":
         show(result)
