@@ -68,7 +68,7 @@ _FIXED = (
     Register("VERSION", 0x004, Access.RO, "Program format version (high half) and device version", DEVICE_VERSION),
     Register("ARCH_HASH_LO", 0x008, Access.RO, "architecture hash, low half"),
     Register("ARCH_HASH_HI", 0x00C, Access.RO, "architecture hash, high half"),
-    Register("CTRL", 0x010, Access.WO, "doorbell", 0, (BitField("start", 0, 1, "write 1 to run the Program at PROG_ADDR"),)),
+    Register("CTRL", 0x010, Access.WO, "doorbell", 0, (BitField("start", 0, 1, "1 runs the Program at PROG_ADDR"),)),
     Register("STATUS", 0x014, Access.RO, "state of the engine", 0, (
         BitField("busy", 0, 1, "a Program is running"),
         BitField("done", 1, 1, "the last Program reached END"),

@@ -116,7 +116,13 @@ class Binder:
         """
         for name in op.inputs:
             view = self.views.get(name)
-            if view is None or name not in self._made or len(self._readers[name]) > 1 or view.shape != self.shape(tensor) or not view.is_dense:
+            if (
+                view is None
+                or name not in self._made
+                or len(self._readers[name]) > 1
+                or view.shape != self.shape(tensor)
+                or not view.is_dense
+            ):
                 continue
             users = self._users[view.storage.name]
             if users == {name} and name not in self._kept:

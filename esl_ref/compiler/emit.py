@@ -251,7 +251,9 @@ def _sram_map(addresses: Mapping[str, int], schedule: Schedule, debug: list[Comm
     for index, info in enumerate(debug):
         for name in (*info.reads, *info.writes):
             used.get(name, []).append(index)
-    return tuple(SramBuffer(n, addresses[n], w, min(used[n], default=0), max(used[n], default=0)) for n, w in wraps.items())
+    return tuple(
+        SramBuffer(n, addresses[n], w, min(used[n], default=0), max(used[n], default=0)) for n, w in wraps.items()
+    )
 
 
 def emit(

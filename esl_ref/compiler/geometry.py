@@ -15,6 +15,7 @@ from esl_ref.program.fields import Opcode
 
 __all__ = ["borders", "commands", "kernel_rows_inside", "window_extent"]
 
+
 def commands(
     arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
     part: tuple[int, int] | None = None,
@@ -132,7 +133,8 @@ def _fields(
 
 
 def _at(view: View, y: int, channel: int) -> int:
-    """Offset of channel `channel` of pixel 0 of row y. Rows do not straddle the end of a storage, so it is below wrap."""
+    """Offset of channel `channel` of pixel 0 of row y. Rows do not straddle the end of a storage, so it is below
+    wrap."""
     return view.row_offset(y) + channel
 
 
@@ -225,7 +227,12 @@ def _window(
         fields |= {"line_base": task.lines + groups[0] * cols * task.keeps, "line_keep": task.keeps}
     if part:
         first, last = part
-        fields |= {"ifm_y0": first, "ifm_start": ifm.row_offset(first), "passes": last - first, "fire_row": last - first}
+        fields |= {
+            "ifm_y0": first,
+            "ifm_start": ifm.row_offset(first),
+            "passes": last - first,
+            "fire_row": last - first,
+        }
         y0 = first
     if task.keeps:
         ages = range(1, min(kh, arch.window_rows))

@@ -25,14 +25,19 @@ def with_lines(tasks: Mapping[int, Task], strip: int, arch: Arch) -> dict[int, T
     """The tasks of one group, with line buffer columns for as many of its windows as run in strips and `line_depth` has
     room for: first come, first served, since every column saves alike. The others share the columns behind those."""
     windows = {i: t for i, t in tasks.items() if _is_window(t)}
+    wanted = {
+        i: window_extent(t)[0] * t.groups(arch.lanes)
+        for i, t in windows.items()
+        if strip < t.ofm.height and t.stride[0] <= t.kernel[0]
+    }
     shared = max((window_extent(t)[0] for t in windows.values()), default=0)
+    if len(wanted) == len(windows) and sum(wanted.values()) <= arch.line_depth:
+        shared = 0  # nobody needs columns for a moment
     bases: dict[int, int] = {}
     used = 0
-    for index, task in windows.items():
-        wanted = window_extent(task)[0] * task.groups(arch.lanes)
-        streams = strip < task.ofm.height and task.stride[0] <= task.kernel[0]
-        if streams and used + wanted + shared <= arch.line_depth:
-            bases[index], used = used, used + wanted
+    for index, columns in wanted.items():
+        if used + columns + shared <= arch.line_depth:
+            bases[index], used = used, used + columns
     placed = {i: t.replace(lines=bases.get(i, used), keeps=i in bases) for i, t in windows.items()}
     return {**tasks, **placed}
 

@@ -48,9 +48,7 @@ def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int) -> 
     )  # fmt: skip
 
 
-def _as_conv(
-    arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
-) -> Task:
+def _as_conv(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:
     """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation)."""
     dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
     runs, run = conv_runs(weight, dense)
@@ -58,9 +56,7 @@ def _as_conv(
     variants = _variants(arch, task, runs * chunks)
     packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense, variants=variants)
     step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
-    return task.replace(
-        weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV
-    )
+    return task.replace(weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV)
 
 
 def _variants(arch: Arch, task: Task, cycles_per_row: int) -> tuple[tuple[int, int], ...]:
@@ -119,9 +115,7 @@ def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
         yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, _channels(op.requant, c * m, (c + 1) * m))
 
 
-def _as_depthwise(
-    arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
-) -> Task:
+def _as_depthwise(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:
     """The mapping with the fewest array cycles; see docs/program.md for the three."""
     best = min(_depthwise_costs(arch, task).items(), key=lambda item: item[1])[0]
     if best == "taps":

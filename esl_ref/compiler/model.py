@@ -87,7 +87,9 @@ class Realised:
         return self.plan.height
 
 
-def prepare(graph: Graph, arch: Arch, *, shaped: bool = False) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
+def prepare(
+    graph: Graph, arch: Arch, *, shaped: bool = False
+) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
     """Fold, cut into segments, lower: (folded graph, machine with its profile, segments, segment number -> lowered).
 
     The machine gets the window and the table that the model needs, unless it is `shaped` already.
@@ -158,7 +160,13 @@ def compile_model(
             steps.append(HostStep(segment))
             continue
         program = emit(
-            folded, done[n].schedule, final, done[n].plan.addresses, segment.inputs, f"{graph.name}.{n}", chosen[n].parts
+            folded,
+            done[n].schedule,
+            final,
+            done[n].plan.addresses,
+            segment.inputs,
+            f"{graph.name}.{n}",
+            chosen[n].parts,
         )
         steps.append(ProgramStep(segment, lowered[n], chosen[n], done[n].schedule, done[n].plan, program))
     return Compiled(folded, final, tuple(steps))
@@ -173,7 +181,8 @@ def run_steps(
     run_program: Callable[[ProgramStep, Mapping[str, Array]], Mapping[str, Array]],
     run_host: Callable[[Op, Graph, Mapping[str, Array]], Mapping[str, Array]],
 ) -> dict[str, Array]:
-    """Run all steps over named tensors. `run_program(step, tensors)` and `run_host(op, graph, tensors)` return tensors."""
+    """Run all steps over named tensors. `run_program(step, tensors)` and `run_host(op, graph, tensors)` return
+    tensors."""
     tensors: dict[str, Array] = {n: np.asarray(v) for n, v in inputs.items()}
     for step in compiled.steps:
         if isinstance(step, HostStep):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reorder the steps of a group so that no strip waits for the pipe to drain, with the same buffers.
 
-The order in which a group was built fixes which row lies in which slot of its rolling storage. Every order that keeps the
-dependences of that one (read after write, write after read, write after write, slot by slot) computes the same bytes in
-the same buffers. Among the strips whose predecessors are placed, list scheduling takes the one that waits least, the
-earliest of equals: a chain of layers then runs its odd and its even layers in turn.
+The order in which a group was built fixes which row lies in which slot of its rolling storage. Every order that keeps
+the dependences of that one (read after write, write after read, write after write, slot by slot) computes the same
+bytes in the same buffers. Among the strips whose predecessors are placed, list scheduling takes the one that waits
+least, the earliest of equals: a chain of layers then runs its odd and its even layers in turn.
 """
 
 from __future__ import annotations

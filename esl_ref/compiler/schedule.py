@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The order of work: loads of inputs, strips of tasks, stores of results.
 
-A schedule is made of *groups* of consecutive tasks. Within a group rows flow: a strip of the last task is computed as soon
-as the rows it needs exist, and those are computed only when needed, so that each map keeps just the rows that somebody
-still reads. A strip as high as the map makes this the familiar layer-by-layer order.
+A schedule is made of *groups* of consecutive tasks. Within a group rows flow: a strip of the last task is computed as
+soon as the rows it needs exist, and those are computed only when needed, so that each map keeps just the rows that
+somebody still reads. A strip as high as the map makes this the familiar layer-by-layer order.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ class Sizing:
     sized: Arch | None = None
 
     def fitted(self, height: int = 0, columns: int = 0) -> Arch:
-        """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest depthwise map;
+        """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest
+        depthwise map;
         and as much weight SRAM as the scratch memories of `arch` then leave room for, but at least two of the largest
         weight groups and no more than the model has weights."""
         if self.sized is not None:
@@ -40,7 +41,8 @@ class Sizing:
         return shaped.with_depths(weight_words=max(2, min(words, self._all_words())))
 
     def planning(self) -> Arch:
-        """The machine that plans are made for before their depths are known: streams may keep rows in line buffers twice
+        """The machine that plans are made for before their depths are known: streams may keep rows in line buffers
+        twice
         as long as the architecture's."""
         first = self.fitted()
         if self.sized is not None:
@@ -57,7 +59,9 @@ class Sizing:
     def _all_words(self) -> int:
         lanes = self.arch.lanes
         return sum(
-            t.weights.per_group * (1 if t.weights.shared else t.groups(lanes)) for low in self.lowered for t in low.tasks
+            t.weights.per_group * (1 if t.weights.shared else t.groups(lanes))
+            for low in self.lowered
+            for t in low.tasks
         )
 
 

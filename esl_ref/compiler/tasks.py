@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tasks: what one layer asks of the compute engine, before it is cut into commands.
 
-An operator becomes one task, or several where the hardware sees several layers: one per group of a grouped convolution, one
-per border region of a padded average pool, one per phase of an upsampling.
+An operator becomes one task, or several where the hardware sees several layers: one per group of a grouped
+convolution, one per border region of a padded average pool, one per phase of an upsampling.
 """
 
 from __future__ import annotations

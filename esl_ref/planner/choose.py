@@ -1,31 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint strategy: rank plans by price, work out the best few exactly, keep the one the ESL machine finds fastest."""
+"""The joint strategy: rank plans by price, work out the best few exactly, keep the one the ESL machine finds
+fastest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.lower import Lowered
-from esl_ref.compiler.model import Choice, realise
+from esl_ref.compiler.model import Choice, Strategy, realise
 from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.compiler.sizing import Sizing
-from esl_ref.compiler.sizing import Sizing
-from esl_ref.errors import BudgetError
+from esl_ref.errors import BudgetError, InputError
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
 from esl_ref.planner.joint import Pricer, front
 from esl_ref.planner.storage import check_budget
 
-__all__ = ["Rated", "joint", "layerwise", "rate"]
+__all__ = ["Rated", "joint", "layerwise", "pareto", "rate", "within_slack"]
 
 STRIPS = (1, 16)
 """Into how many strips the first layer is cut, so that it may start before all of the network input is there."""
 PARTS = (4, 8)
 """How finely weights are cut: finer starts earlier, coarser has fewer commands."""
-TRIED = 4
-"""Plans of the front that are worked out exactly."""
 
 
 @dataclass(frozen=True)
@@ -56,22 +54,46 @@ def layerwise(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None
     return min(rated, key=lambda r: (r.cycles, r.height)).choice
 
 
+def pareto(
+    graph: Graph, lowered: Lowered, sizing: Sizing, progress: Callable[[int, int], None] | None = None
+) -> list[Rated]:
+    """Plans that no other found beats in both arena and cycles, by rising arena: all worked out and timed."""
+    choices = [
+        *_whole_layers(lowered),
+        *(Choice(c.groups) for c in front(Pricer(lowered, sizing.planning()), progress)),
+    ]
+    rated = sorted((rate(graph, lowered, c, sizing) for c in choices), key=lambda r: (r.height, r.cycles))
+    kept: list[Rated] = []
+    for plan in rated:
+        if not kept or plan.cycles < kept[-1].cycles:
+            kept.append(plan)
+    return kept
+
+
 def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None) -> Choice:
     """The fastest plan within `budget` bytes of activation SRAM; without one, the fastest.
 
-    BudgetError, saying the smallest arena found, if none fits.
+    BudgetError, saying the smallest arena found and what stands in the way, if none fits.
     """
     whole = [rate(graph, lowered, choice, sizing) for choice in _whole_layers(lowered)]
-    fitting = [r for r in whole if budget is None or r.height <= budget]
-    if fitting and budget is None:
-        return min(fitting, key=lambda r: (r.cycles, r.height)).choice
-    candidates = front(Pricer(lowered, sizing.planning()))
-    near = [c for c in candidates if c.peak <= (budget or 0)]
-    best_first = sorted(near, key=lambda c: c.cycles)[:TRIED]
-    rated = fitting + [rate(graph, lowered, Choice(c.groups), sizing) for c in best_first]
-    inside = [r for r in rated if r.height <= (budget or 0)]
+    if budget is None or all(r.height <= budget for r in whole):
+        return min(whole, key=lambda r: (r.cycles, r.height)).choice
+    plans = pareto(graph, lowered, sizing)
+    inside = [r for r in plans if r.height <= budget]
     if inside:
         return min(inside, key=lambda r: (r.cycles, r.height)).choice
-    smallest = realise(lowered, Choice(candidates[0].groups), sizing.planning())
-    check_budget(smallest.plan, budget or 0, graph.name)
+    check_budget(realise(lowered, plans[0].choice, sizing.planning()).plan, budget, graph.name)
     raise BudgetError("no plan fits", where=f"model '{graph.name}'")
+
+
+def within_slack(percent: float) -> Strategy:
+    """Strategy: the smallest arena among the plans at most `percent` % slower than the fastest."""
+    if not 0 <= percent <= 1000:
+        raise InputError(f"a slack of {percent} % of the cycles", hint="give 0 to 1000")
+
+    def strategy(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None) -> Choice:
+        plans = pareto(graph, lowered, sizing)
+        limit = min(r.cycles for r in plans) * (1 + percent / 100)
+        return min((r for r in plans if r.cycles <= limit), key=lambda r: (r.height, r.cycles)).choice
+
+    return strategy

@@ -25,7 +25,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class StoragePlan:
-    """SRAM addresses. `height` bytes are needed, `bound` is the liveness lower bound, `peak` the storages alive at it."""
+    """SRAM addresses. `height` bytes are needed, `bound` is the liveness lower bound, `peak` the storages alive at
+    it."""
 
     addresses: Mapping[str, int]
     intervals: tuple[Interval, ...]
@@ -45,7 +46,9 @@ def plan_storage(intervals: tuple[Interval, ...], *, time_limit: float = 10.0, s
     time, bound = problem.peak()
     addresses = {i.name: 0 for i in intervals} | dict(solved.offsets)
     peak = tuple(b.id for b in problem.alive_at(time))
-    return StoragePlan(addresses, intervals, solved.height, bound, peak, solved.height == bound or solved.proved_optimal)
+    return StoragePlan(
+        addresses, intervals, solved.height, bound, peak, solved.height == bound or solved.proved_optimal
+    )
 
 
 def check_budget(plan: StoragePlan, budget: int, name: str) -> None:

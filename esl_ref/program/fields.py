@@ -39,9 +39,7 @@ class Opcode(enum.IntEnum):
 
 LOAD_OPCODES = frozenset({Opcode.LOAD_WEIGHTS, Opcode.LOAD_TABLE, Opcode.LOAD_ROWS})
 STORE_OPCODES = frozenset({Opcode.STORE_ROWS})
-COMPUTE_OPCODES = frozenset(
-    {Opcode.CONV, Opcode.DEPTHWISE_WINDOW, Opcode.DEPTHWISE_TAPS, Opcode.POOL, Opcode.ELTWISE}
-)
+COMPUTE_OPCODES = frozenset({Opcode.CONV, Opcode.DEPTHWISE_WINDOW, Opcode.DEPTHWISE_TAPS, Opcode.POOL, Opcode.ELTWISE})
 
 
 class Rounding(enum.IntEnum):
@@ -136,8 +134,14 @@ _LOAD_WEIGHTS = (*_DRAM, *_word(2, ("word", 17, "first weight word written"), ("
 _ROWS = (
     *_DRAM,
     *_word(2, ("buf_base", 24, "SRAM byte address of the buffer"), ("buf_wrap", 25, "bytes of the buffer")),
-    *_word(3, ("buf_start", 24, "offset of the first row in the buffer"), ("row_step", 24, "offset from row to row, modulo buf_wrap")),
-    *_word(4, ("rows", 14, "rows to move"), ("row_bytes", 20, "bytes of a row; in memory each row starts on a bus word")),
+    *_word(
+        3,
+        ("buf_start", 24, "offset of the first row in the buffer"),
+        ("row_step", 24, "offset from row to row, modulo buf_wrap"),
+    ),
+    *_word(
+        4, ("rows", 14, "rows to move"), ("row_bytes", 20, "bytes of a row; in memory each row starts on a bus word")
+    ),
 )
 
 _IFM = (
@@ -158,32 +162,108 @@ _IFM = (
         ("acc_out", 1, "put the results into the accumulator slots instead of writing bytes"),
         ("acc_base", 7, "accumulator slot of the first result"),
     ),
-    *_word(2, ("ifm_base", 24, "SRAM byte address of the ifm buffer"), ("ifm_wrap", 25, "bytes of the ifm buffer"), ("groups", 13, "groups of `lanes` output channels")),
-    *_word(3, ("ifm_start", 24, "offset in the buffer of row ifm_y0"), ("group_step", 8, "ifm bytes from group to group"), ("last_lanes", 7, "channels of the last group")),
-    *_word(6, ("ox_count", 14, "output columns"), ("ox_step", 20, "ifm bytes from output column to output column"), ("oy_count", 14, "output rows"), ("oy_rows", 8, "ifm rows from output row to output row")),
-    *_word(7, ("oy_step", 24, "ifm offset from output row to output row, modulo ifm_wrap"), ("ofm_base", 24, "SRAM byte address of the ofm buffer"), ("wgt_step", 16, "weight words from group to group")),
+    *_word(
+        2,
+        ("ifm_base", 24, "SRAM byte address of the ifm buffer"),
+        ("ifm_wrap", 25, "bytes of the ifm buffer"),
+        ("groups", 13, "groups of `lanes` output channels"),
+    ),
+    *_word(
+        3,
+        ("ifm_start", 24, "offset in the buffer of row ifm_y0"),
+        ("group_step", 8, "ifm bytes from group to group"),
+        ("last_lanes", 7, "channels of the last group"),
+    ),
+    *_word(
+        6,
+        ("ox_count", 14, "output columns"),
+        ("ox_step", 20, "ifm bytes from output column to output column"),
+        ("oy_count", 14, "output rows"),
+        ("oy_rows", 8, "ifm rows from output row to output row"),
+    ),
+    *_word(
+        7,
+        ("oy_step", 24, "ifm offset from output row to output row, modulo ifm_wrap"),
+        ("ofm_base", 24, "SRAM byte address of the ofm buffer"),
+        ("wgt_step", 16, "weight words from group to group"),
+    ),
     *_word(8, ("ofm_wrap", 25, "bytes of the ofm buffer"), ("ofm_start", 24, "offset of the first output row")),
-    *_word(9, ("ofm_row_step", 24, "ofm offset from row to row, modulo ofm_wrap"), ("ofm_pix_step", 20, "ofm bytes from column to column"), ("wgt_header", 16, "weight word of the first group's requantisation records")),
-)  # fmt: skip
+    *_word(
+        9,
+        ("ofm_row_step", 24, "ofm offset from row to row, modulo ofm_wrap"),
+        ("ofm_pix_step", 20, "ofm bytes from column to column"),
+        ("wgt_header", 16, "weight word of the first group's requantisation records"),
+    ),
+)
 
 _KERNEL = (
-    *_word(4, ("ifm_y0", -15, "row index of output row 0, kernel row 0; negative in the padding"), ("ifm_rows", 14, "rows of the map"), ("ifm_row_bytes", 20, "bytes of a row of the map"), ("ky_rows", 6, "ifm rows from kernel row to kernel row"), ("ky_count", 8, "kernel rows")),
-    *_word(5, ("ifm_x0", -21, "byte position in the row of output column 0, kernel column 0"), ("kx_step", 20, "ifm bytes from run to run"), ("kx_count", 8, "runs per kernel row"), ("chunks", 13, "accesses per run")),
-    *_word(10, ("ky_step", 24, "ifm offset from kernel row to kernel row, modulo ifm_wrap"), ("wgt_first", 16, "weight word of the first group's first weights"), ("last_bytes", 7, "bytes used of a run's last access")),
-)  # fmt: skip
+    *_word(
+        4,
+        ("ifm_y0", -15, "row index of output row 0, kernel row 0; negative in the padding"),
+        ("ifm_rows", 14, "rows of the map"),
+        ("ifm_row_bytes", 20, "bytes of a row of the map"),
+        ("ky_rows", 6, "ifm rows from kernel row to kernel row"),
+        ("ky_count", 8, "kernel rows"),
+    ),
+    *_word(
+        5,
+        ("ifm_x0", -21, "byte position in the row of output column 0, kernel column 0"),
+        ("kx_step", 20, "ifm bytes from run to run"),
+        ("kx_count", 8, "runs per kernel row"),
+        ("chunks", 13, "accesses per run"),
+    ),
+    *_word(
+        10,
+        ("ky_step", 24, "ifm offset from kernel row to kernel row, modulo ifm_wrap"),
+        ("wgt_first", 16, "weight word of the first group's first weights"),
+        ("last_bytes", 7, "bytes used of a run's last access"),
+    ),
+)
 
 _WINDOW = (
-    *_word(11, ("passes", 14, "ifm rows visited"), ("cols", 14, "ifm columns visited per row"), ("fire_row", 8, "first visited row that completes a window"), ("fire_col", 8, "first visited column that completes a window"), ("col_stride", 8, "columns from window to window")),
-    *_word(10, ("line_base", 14, "first line buffer column"), ("line_keep", 1, "1 gives every group line buffer columns of its own"), lsb=47),
-    *_word(8, ("older", 8, "bit a - 1: the line buffers hold, as row age a, a row of the map visited by an earlier command"), lsb=49),
-)  # fmt: skip
+    *_word(
+        11,
+        ("passes", 14, "ifm rows visited"),
+        ("cols", 14, "ifm columns visited per row"),
+        ("fire_row", 8, "first visited row that completes a window"),
+        ("fire_col", 8, "first visited column that completes a window"),
+        ("col_stride", 8, "columns from window to window"),
+    ),
+    *_word(
+        10,
+        ("line_base", 14, "first line buffer column"),
+        ("line_keep", 1, "1 gives every group line buffer columns of its own"),
+        lsb=47,
+    ),
+    *_word(
+        8,
+        ("older", 8, "bit a - 1: the line buffers hold, as row age a, a row of the map visited by an earlier command"),
+        lsb=49,
+    ),
+)
 
 _OPERANDS = (
     *_word(4, ("mul_a", 31, "multiplier of the first operand"), ("mul_b", 31, "multiplier of the second operand")),
-    *_word(5, ("zero_a", -8, "zero point of the first operand"), ("zero_b", -8, "zero point of the second operand"), ("shift_a", 6, "right shift of the first operand"), ("shift_b", 6, "right shift of the second operand"), ("ifm2_pix_step", 20, "second operand's bytes from column to column")),
-    *_word(10, ("ifm2_base", 24, "SRAM byte address of the second operand's buffer"), ("ifm2_wrap", 25, "bytes of that buffer")),
-    *_word(11, ("ifm2_start", 24, "offset of its first row"), ("ifm2_row_step", 24, "offset from row to row, modulo ifm2_wrap"), ("ifm2_group_step", 8, "its bytes from group to group")),
-)  # fmt: skip
+    *_word(
+        5,
+        ("zero_a", -8, "zero point of the first operand"),
+        ("zero_b", -8, "zero point of the second operand"),
+        ("shift_a", 6, "right shift of the first operand"),
+        ("shift_b", 6, "right shift of the second operand"),
+        ("ifm2_pix_step", 20, "second operand's bytes from column to column"),
+    ),
+    *_word(
+        10,
+        ("ifm2_base", 24, "SRAM byte address of the second operand's buffer"),
+        ("ifm2_wrap", 25, "bytes of that buffer"),
+    ),
+    *_word(
+        11,
+        ("ifm2_start", 24, "offset of its first row"),
+        ("ifm2_row_step", 24, "offset from row to row, modulo ifm2_wrap"),
+        ("ifm2_group_step", 8, "its bytes from group to group"),
+    ),
+)
 
 LAYOUTS: Mapping[Opcode, tuple[Field, ...]] = {
     Opcode.HEADER: (*_COMMON, *_HEADER),

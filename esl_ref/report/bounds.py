@@ -32,7 +32,8 @@ def _up(value: int, unit: int) -> int:
 
 def lane_cycles(op: Op, graph: Graph, lanes: int) -> int:
     """Array cycles of an operator with whole lanes: per pixel and group of `lanes` output channels, a convolution takes
-    KH * ceil(KW * I / lanes), a depthwise window ceil(KH * KW / lanes), pooling one; elementwise takes `lanes` elements."""
+    KH * ceil(KW * I / lanes), a depthwise window ceil(KH * KW / lanes), pooling one; elementwise takes `lanes`
+    elements."""
     out = graph.tensors[op.outputs[0]]
     if isinstance(op, Conv2D):
         o, kh, kw, i = op.weight.shape

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exact front over group boundaries and strip heights, by dynamic programming on the order of tasks.
 
-A plan's peak is the largest of its groups' peaks and its cycles are their sum, so the best plans for a prefix of the tasks
-extend the best plans for shorter prefixes: the non-dominated pairs per prefix are all that needs keeping.
+A plan's peak is the largest of its groups' peaks and its cycles are their sum, so the best plans for a prefix of
+the tasks extend the best plans for shorter prefixes: the non-dominated pairs per prefix are all that needs keeping.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def front(pricer: Pricer, progress: Callable[[int, int], None] | None = None) ->
             for group in _modes(first, last, height):
                 price = pricer.price(group)
                 found += [
-                    Candidate((*c.groups, group), max(c.peak, price.peak), c.cycles + price.cycles, c.words + price.words)
+                    Candidate(
+                        (*c.groups, group), max(c.peak, price.peak), c.cycles + price.cycles, c.words + price.words
+                    )
                     for c in best[first]
                 ]
         best.append(_prune(found))

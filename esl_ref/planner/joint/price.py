@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one group of tasks costs, by itself: bytes alive at its peak, cycles, words of weights read.
 
-Prices rank candidates; they are not promises. The plans that are kept are laid out exactly and timed by the ESL machine.
+Prices rank candidates; they are not promises. The plans that are kept are laid out exactly and timed by the ESL
+machine.
 """
 
 from __future__ import annotations

@@ -51,8 +51,22 @@ def first_fit(problem: Staircase, order: Iterable[str], conflicts: Mapping[str, 
     return offsets
 
 
-def solve(problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400) -> tuple[dict[str, int], int]:
-    """Offsets and height: first fit by several orders, then hill climbing on the order; stops at the bound."""
+def solve(
+    problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400, *, exact: bool = False
+) -> tuple[dict[str, int], int]:
+    """Offsets and height: first fit by several orders, then `tries` of hill climbing, then if asked exact search.
+
+    Stops at the bound, at a proved optimum, or when `time_limit` seconds are over.
+    """
+    until = time.monotonic() + time_limit
+    best, height = _climb(problem, until, seed, tries)
+    left = until - time.monotonic()
+    if exact and height > problem.bound and left > 0:
+        best = _minimise(problem, best, left, seed)
+    return best, problem.height(best)
+
+
+def _climb(problem: Staircase, until: float, seed: int, tries: int) -> tuple[dict[str, int], int]:
     conflicts = problem.conflicts()
     names = list(problem.sizes)
     orders = [
@@ -62,7 +76,7 @@ def solve(problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400
         sorted(names, key=lambda n: -problem.sizes[n] * len(conflicts[n])),
     ]
     best, height, order = _best(problem, orders, conflicts)
-    chance, until = random.Random(seed), time.monotonic() + time_limit
+    chance = random.Random(seed)
     for _ in range(tries):
         if height <= problem.bound or time.monotonic() > until:
             break
@@ -78,6 +92,35 @@ def solve(problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400
         if (top := problem.height(offsets)) <= height:
             best, height, order = offsets, top, trial
     return best, height
+
+
+def _minimise(problem: Staircase, start: dict[str, int], seconds: float, seed: int) -> dict[str, int]:
+    """CP-SAT on which of each pair is the upper one; never worse than `start`."""
+    from ortools.sat.python import cp_model  # takes a second to load, and first fit is often enough
+
+    model, high = cp_model.CpModel(), problem.height(start)
+    at = {name: model.new_int_var(0, high - size, name) for name, size in problem.sizes.items()}
+    top = model.new_int_var(min(problem.bound, high), high, "height")
+    for name, size in problem.sizes.items():
+        model.add(at[name] + size <= top)
+        model.add_hint(at[name], start[name])
+    for (a, b), distance in problem.apart.items():
+        if a < b:
+            above = model.new_bool_var(f"{a}>{b}")
+            model.add(at[a] >= at[b] + distance).only_enforce_if(above)
+            model.add(at[b] >= at[a] + problem.apart[b, a]).only_enforce_if(~above)
+            model.add_hint(above, start[a] >= start[b] + distance)
+    model.minimize(top)
+    solver = cp_model.CpSolver()
+    solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.random_seed = seed
+    solver.parameters.num_workers = 2
+    # Interleaved workers exchange what they learn at fixed points: the same seed gives the same layout.
+    solver.parameters.interleave_search = True
+    status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return start
+    return {name: solver.value(variable) for name, variable in at.items()}
 
 
 def _best(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from esl_ref.planner.layout import staircase
 from esl_ref.planner.layout.staircase import Staircase
@@ -41,6 +42,11 @@ class Fusion:
     address: Mapping[str, int]
     rows: Mapping[str, int]
     height: int
+
+    @property
+    def edges(self) -> tuple[int, ...]:
+        """Node positions at which groups begin and end."""
+        return (0, *(group.last for group in self.groups))
 
     @property
     def bound(self) -> int:
@@ -75,6 +81,11 @@ class _Cuts:
             return True
         return sum(node.weight_bytes for node in self.graph.nodes[first:last]) <= self.most_weights
 
+    def narrow(self) -> frozenset[int]:
+        """Positions that a single storage crosses."""
+        count = len(self.graph.nodes)
+        return frozenset(k for k in range(1, count) if len(self.context.crossing(k)) == 1) | {count}
+
     def edge(self, position: int) -> int:
         """Bytes of whole tensors between two groups."""
         return sum(self.graph[s].nbytes for s in self.context.crossing(position))
@@ -96,10 +107,12 @@ class _Cuts:
             self._groups[first, last] = Group(first, last, plan, state, height)
         return self._groups[first, last]
 
-    def fusion(self, edges: tuple[int, ...], time_limit: float, seed: int, tries: int) -> Fusion:
+    def fusion(self, edges: tuple[int, ...], seconds: float, seed: int, tries: int, *, exact: bool = False) -> Fusion:
         """Groups between consecutive `edges` (0 and the number of nodes included), with addresses."""
-        groups = [self.group(a, b) for a, b in zip(edges, edges[1:], strict=False)]
-        return _placed(self.graph, tuple(g for g in groups if g is not None), time_limit, seed, tries)
+        groups = tuple(g for a, b in pairwise(edges) if (g := self.group(a, b)))
+        problem, rows = _joined(groups)
+        offsets, height = staircase.solve(problem, seconds, seed, tries, exact=exact)
+        return Fusion(self.graph, groups, offsets, rows, height)
 
 
 def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int = 0,
@@ -111,19 +124,30 @@ def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int 
     """
     cuts = _Cuts(graph, strip, most_weights, ends)
     until = time.monotonic() + time_limit
-    edges = _least_groups(cuts, until)
-    return _climb(cuts, edges, until, seed)
+    # Where several tensors cross a cut, addresses get hard to agree on: cuts that only one crosses are a second start.
+    starts = [_least_groups(cuts, until, positions) for positions in (cuts.narrow(), None)]
+    found = [cuts.fusion(edges, 5.0, seed, 200) for edges in dict.fromkeys(starts)]
+    found.append(_climb(cuts, min(found, key=lambda f: f.height), until, seed, exact=False))
+    # Then addresses by exact search, for the best cuts and for the starts, which it may well prefer.
+    for candidate in sorted(found, key=lambda f: f.height):
+        if min(f.height for f in found) > max(f.bound for f in found) and time.monotonic() < until:
+            share = max(1.0, (until - time.monotonic()) / 3)
+            found.append(cuts.fusion(candidate.edges, share, seed, 50, exact=True))
+    return _climb(cuts, min(found, key=lambda f: f.height), until, seed, exact=True)
 
 
 def fuse_at(
     graph: ShapeGraph, cuts: tuple[int, ...], strip: int = 1, time_limit: float = 10.0, seed: int = 0
 ) -> Fusion:
     """Groups between the node positions `cuts`."""
-    return _Cuts(graph, strip).fusion((0, *cuts, len(graph.nodes)), time_limit, seed, 4000)
+    return _Cuts(graph, strip).fusion((0, *cuts, len(graph.nodes)), time_limit, seed, 400)
 
 
-def _least_groups(cuts: _Cuts, until: float) -> tuple[int, ...]:
-    """Edges of groups whose largest is least; among equals, fewest groups. After `until`, any that are found."""
+def _least_groups(cuts: _Cuts, until: float, positions: frozenset[int] | None) -> tuple[int, ...]:
+    """Edges at `positions` (None: anywhere) of groups whose largest is least; among equals, fewest groups.
+
+    After `until`, any that are found.
+    """
     count = len(cuts.graph.nodes)
     singles = max(g.nbytes for k in range(count) if (g := cuts.group(k, k + 1)))
     ceiling, every = singles, (singles, count, tuple(range(count + 1)))
@@ -132,7 +156,9 @@ def _least_groups(cuts: _Cuts, until: float) -> tuple[int, ...]:
         ceiling, best[count] = whole.nbytes, (whole.nbytes, 1, (0, count))
     edge = [cuts.edge(k) if 0 < k < count else 0 for k in range(count + 1)]
     for last in range(1, count + 1):
-        for first in _starts(cuts, last, ceiling) if edge[last] <= ceiling else ():
+        if edge[last] > ceiling or (positions is not None and last not in positions):
+            continue
+        for first in _starts(cuts, last, ceiling):
             before, now = best[first], best[last]
             if before is None or (now is not None and now[0] <= before[0]) or not cuts.allowed(first, last):
                 continue
@@ -147,24 +173,23 @@ def _least_groups(cuts: _Cuts, until: float) -> tuple[int, ...]:
     return (best[count] or every)[2]
 
 
-def _climb(cuts: _Cuts, edges: tuple[int, ...], until: float, seed: int) -> Fusion:
+def _climb(cuts: _Cuts, best: Fusion, until: float, seed: int, *, exact: bool) -> Fusion:
     """Addresses must hold over all groups; where that costs bytes, other cuts may cost fewer."""
-    best = cuts.fusion(edges, max(0.5, until - time.monotonic()), seed, 2000)
     again = True
-    while again and time.monotonic() < until:
+    while again:
         again = False
-        for trial in _neighbours(edges, len(cuts.graph.nodes)):
-            if best.height <= max(g.nbytes for g in best.groups) or time.monotonic() > until:
+        for trial in _neighbours(best.edges, len(cuts.graph.nodes)):
+            if best.height <= max(group.nbytes for group in best.groups) or time.monotonic() > until:
                 return best
-            if not all(cuts.allowed(a, b) for a, b in zip(trial, trial[1:], strict=False)):
+            if not all(cuts.allowed(a, b) for a, b in pairwise(trial)):
                 continue
             # Only the largest of a trial's groups can rule it out without laying it out.
-            groups = [cuts.group(a, b, best.height) for a, b in zip(trial, trial[1:], strict=False)]
+            groups = [cuts.group(a, b, best.height) for a, b in pairwise(trial)]
             if any(group is None or group.nbytes >= best.height for group in groups):
                 continue
-            found = cuts.fusion(trial, 1.0, seed, 60)
+            found = cuts.fusion(trial, 1.0, seed, 60, exact=exact)
             if found.height < best.height:
-                best, edges, again = found, trial, True
+                best, again = found, True
                 break
     return best
 
@@ -193,19 +218,15 @@ def _starts(cuts: _Cuts, last: int, ceiling: int) -> Iterator[int]:
         yield first
 
 
-def _placed(graph: ShapeGraph, groups: tuple[Group, ...], time_limit: float, seed: int, tries: int) -> Fusion:
-    """Addresses that hold in all groups: distances are the largest any group asks for."""
+def _joined(groups: tuple[Group, ...]) -> tuple[Staircase, dict[str, int]]:
+    """Addresses have to hold in all groups: distances and rings are the largest that any group asks for."""
     sizes: dict[str, int] = {}
     rows: dict[str, int] = {}
     apart: dict[tuple[str, str], int] = {}
-    started = time.monotonic()
     for group in groups:
         for name, size, count in zip(group.state.names, group.state.sizes, group.state.rows, strict=True):
             sizes[name] = max(size, sizes.get(name, 0))
             rows[name] = max(count, rows.get(name, 0))
         for pair, distance in group.state.apart.items():
             apart[pair] = max(distance, apart.get(pair, distance))
-    bound = max((group.nbytes for group in groups), default=0)
-    left = max(0.1, time_limit - (time.monotonic() - started))
-    offsets, height = staircase.solve(Staircase(sizes, apart, bound), left, seed, tries)
-    return Fusion(graph, groups, offsets, rows, height)
+    return Staircase(sizes, apart, max(group.state.bound for group in groups)), rows
