@@ -29,7 +29,7 @@ from sim.machine_backend import MachineBackend
 from sim.memory_account import SramAccount, account
 from sim.rtl_backend import RtlBackend
 from sim.runner import MemoryTiming
-from sim.workload import PROFILED, TIMED, TRACED, Workload, common_machine, prepare
+from sim.workload import PROFILED, TIMED, TRACED, Workload, common_machine, prepare, whole_layers
 
 __all__ = ["Options", "Outcome", "RunRecord", "cosimulate"]
 
@@ -111,14 +111,29 @@ def cosimulate(
     ran = _plan_runs(workload, others, options)
     progress("ESL machine")
     _run_on(MachineBackend(), [r for r in ran if r.kind in (TIMED, PROFILED, TRACED)], ())
-    built = None
-    if options.rtl:
-        progress("generating and Verilating the RTL")
-        backend = _rtl(ran, workload.arch, options)
-        built = backend.built
-        progress("simulating the RTL")
-        _run_on(backend, ran, options.flips)
-    return _outcome(workload, ran, built)
+    if not options.rtl:
+        return _outcome(workload, ran, None, _divergence(ran))
+    progress("generating and Verilating the RTL")
+    backend = _rtl(ran, workload.arch, options)
+    progress("simulating the RTL")
+    _run_on(backend, ran, options.flips)
+    found = _divergence(ran)
+    if found is not None and found.backend == backend.name and found.mismatch is not None:
+        progress("locating the difference layer by layer")
+        found = _nearer(workload, backend, options) or found
+    return _outcome(workload, ran, backend.built, found)
+
+
+def _nearer(workload: Workload, backend: RtlBackend, options: Options) -> Divergence | None:
+    """The divergence in runs layer by layer, where a streamed plan keeps some tensors from being seen."""
+    whole = whole_layers(workload)
+    if whole is None:
+        return None
+    jobs = [whole.jobs(n, options.memory)[2] for n in range(len(whole.traced.programs))]
+    ran = [_Ran(whole, n, TRACED, replace(job, label=f"{job.label}, layer by layer")) for n, job in enumerate(jobs)]
+    _run_on(MachineBackend(), ran, ())
+    _run_on(backend, ran, options.flips)
+    return _divergence(ran)
 
 
 def _workloads(graph: Graph, inputs: Mapping[str, Array], options: Options) -> tuple[Workload, list[Workload]]:
@@ -178,12 +193,13 @@ def _sum(counters: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {n: sum(c.get(n, 0) for c in counters) for n in names}
 
 
-def _outcome(workload: Workload, ran: Sequence[_Ran], built: BuiltRtl | None) -> Outcome:
+def _outcome(
+    workload: Workload, ran: Sequence[_Ran], built: BuiltRtl | None, divergence: Divergence | None
+) -> Outcome:
     machine = MachineBackend.name
     measured = RtlBackend.name if built else machine
     timed = [r for r in ran if r.kind == TIMED]
     cycles = sum(r.results[measured].cycles for r in timed)
-    divergence = _divergence(ran)
     layers, tails = _layers(workload, ran, measured)
     macs = sum(layer.macs for layer in layers if layer.runs_on == "accelerator")
     seconds = sum(r.results[measured].seconds for r in ran)

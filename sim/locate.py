@@ -90,8 +90,8 @@ def locate(
     op = ops[layer] if layer >= 0 else None
     return Divergence(
         backend, job.label, mismatch=first, layer=op.name if op else "", kind=op.kind if op else "",
-        where=_place(job.program, first), cycles=_interval(result, layer_tag(job.program, first)), issue=_issue(job, first),
-        verdict=_verdict(first.tensor, golden, backend, result, others),
+        where=_place(job.program, first), cycles=_interval(result, layer_tag(job.program, first)),
+        issue=_issue(job, first), verdict=_verdict(first.tensor, golden, backend, result, others),
     )  # fmt: skip
 
 

@@ -16,17 +16,21 @@ import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.compiler import compile_model
-from esl_ref.compiler.model import Compiled
+from esl_ref.compiler.model import Choice, Compiled
+from esl_ref.compiler.schedule import layerwise_groups
+from esl_ref.errors import PlanError
 from esl_ref.executor import run
 from esl_ref.ir import Graph
 from sim.jobs import Job
 from sim.runner import MemoryTiming
 
-__all__ = ["PROFILED", "TIMED", "TRACED", "Workload", "common_machine", "prepare"]
+__all__ = ["PROFILED", "TIMED", "TRACED", "Workload", "common_machine", "prepare", "whole_layers"]
 
 Array = npt.NDArray[Any]
 
 TIMED, PROFILED, TRACED = "timed", "profiled", "traced"
+_PLANNED = ("act_bytes", "weight_words", "line_depth", "window_rows", "tables")
+"""What the plan decides of an architecture."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,20 @@ class Workload:
         return Job(f"{label or kind} {step.program.name}", step.program, inputs, memory, profile)
 
 
+def whole_layers(workload: Workload) -> Workload | None:
+    """The same network on the same machine layer by layer, so that every tensor is whole at some time and is stored.
+
+    None if that does not fit, or if the plan has stored all of them already.
+    """
+    choices = [Choice(layerwise_groups(step.lowered)) for step in workload.plain.programs]
+    try:
+        traced = compile_model(workload.graph, workload.arch, trace=True, sized=workload.arch, choices=choices)
+    except PlanError:
+        return None
+    other = replace(workload, traced=traced)
+    return other if other.compared > workload.compared else None
+
+
 def prepare(
     graph: Graph, inputs: Mapping[str, Array], arch: Arch, *, sram: int | None = None, sized: Arch | None = None
 ) -> Workload:
@@ -78,7 +96,7 @@ def prepare(
 
 
 def common_machine(workloads: Sequence[Workload]) -> Arch:
-    """The smallest machine on which all of them run: every memory as deep as the neediest asks for."""
+    """The smallest machine on which all of them run: every memory as deep as the neediest asks for, and every unit that
+    one of them uses."""
     first = workloads[0].arch
-    names = ("act_bytes", "weight_words", "line_depth")
-    return replace(first, **{n: max(getattr(w.arch, n) for w in workloads) for n in names})
+    return replace(first, **{n: max(getattr(w.arch, n) for w in workloads) for n in _PLANNED})
