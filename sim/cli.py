@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
 
@@ -60,13 +63,24 @@ def command(model: Path, json_file: Path | None, **given: Any) -> None:
     graph = load(model)
     inputs, said = _inputs(graph, given["input_file"], given["seed"])
     options = _options(given)
-    with progress_console().status("") as status:
-        outcome = cosimulate(graph, inputs, options, lambda what: status.update(what))
+    with _progress() as progress:
+        outcome = cosimulate(graph, inputs, options, progress)
     extra = {
         "model": graph.name, "inputs": said, "seed": given["seed"], "memory": _memory_record(given),
         "repeat_command": _repeat_command(model, given), "files": {},
     }  # fmt: skip
     _finish(outcome, extra, given, json_file)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A spinner on a terminal; elsewhere a line per step, so that a log shows what takes minutes."""
+    console = progress_console()
+    if not console.is_terminal:
+        yield lambda what: console.print(f"{what} ...")
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def _inputs(graph: Any, path: Path | None, seed: int) -> tuple[dict[str, Any], list[str]]:
@@ -121,10 +135,11 @@ def _finish(outcome: Any, extra: dict[str, Any], given: dict[str, Any], json_fil
     record = as_record(outcome, extra)
     write_json(Path(extra["files"]["report"]), record)
     write_json(json_file, record)
+    title = f"{extra['model']} on {outcome.arch.name}, {extra['inputs'][0]}"
+    shown = extra["files"] | {"repeat": extra["repeat_command"]}
+    with Path(extra["files"]["text"]).open("w") as text:
+        console_report(Console(file=text, highlight=False), outcome, title, shown)
     if str(json_file) != "-":
-        console = output_console()
-        title = f"{extra['model']} on {outcome.arch.name}, {extra['inputs'][0]}"
-        shown = extra["files"] | {"repeat": extra["repeat_command"]}
-        console_report(console, outcome, title, shown)
+        console_report(output_console(), outcome, title, shown)
     if not outcome.bit_exact:
         raise click.exceptions.Exit(1)

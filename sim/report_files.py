@@ -15,7 +15,7 @@ __all__ = ["collect"]
 def collect(outcome: Outcome, folder: Path, *, waves: bool) -> dict[str, str]:
     """What is where: copies the generated files beside the results, and names only files that are there."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = {"report": folder / "report.json"}
+    files = {"report": folder / "report.json", "text": folder / "report.txt"}
     if outcome.built is not None:
         target = folder / "rtl"
         shutil.copytree(outcome.built.folder, target, dirs_exist_ok=True)

@@ -30,6 +30,8 @@ def test_machine_only(tmp_path: Path) -> None:
     record = json.loads(report.read_text())
     assert record == json.loads((out / "report.json").read_text())
     assert record["executors"] == ["ESL machine"]
+    assert "bit exact" in (out / "report.txt").read_text()
+    assert "ESL machine ..." in result.stderr
     assert record["build_seconds"] is None
     assert record["memory"] == {"latency": 32, "gap": 0, "stall": 0.0, "seed": 1}
 
