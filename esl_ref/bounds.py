@@ -41,7 +41,7 @@ def _conv(op: Conv2D, pixels: int, lanes: int) -> int:
     outputs, rows, columns, channels = op.weight.shape
     dense = op.dilation[1] == 1 and op.groups == 1
     per_row = _up(columns * channels, lanes) if dense else columns * _up(channels, lanes)
-    return pixels * op.groups * _up(outputs // op.groups, lanes) * rows * per_row
+    return int(pixels * op.groups * _up(outputs // op.groups, lanes) * rows * per_row)
 
 
 def _lane_cycles(op: Op, graph: Graph, lanes: int) -> int:

@@ -22,7 +22,7 @@ import click
 from esl_ref import __version__
 from esl_ref.errors import EslError, ToolError
 
-__all__ = ["main"]
+__all__ = ["main", "registered"]
 
 _PREFIX = "verb_"
 _GROUP = "esl_ref.verbs"
@@ -37,13 +37,8 @@ class VerbGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _own_verbs():
             command = importlib.import_module(f"esl_ref.cli.{_PREFIX}{cmd_name.replace('-', '_')}").command
-        elif cmd_name in _registered_verbs():
-            command = _load(_registered_verbs()[cmd_name])
-        else:
-            return None
-        if not isinstance(command, click.Command):
-            raise TypeError(f"the verb {cmd_name} is a {type(command).__name__}, not a click command")
-        return command
+            return _checked(cmd_name, command)
+        return registered(cmd_name)
 
 
 def _own_verbs() -> list[str]:
@@ -53,6 +48,18 @@ def _own_verbs() -> list[str]:
 
 def _registered_verbs() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=_GROUP)}
+
+
+def registered(verb: str) -> click.Command | None:
+    """The command that another package registers under this name; None if none does."""
+    entry = _registered_verbs().get(verb)
+    return None if entry is None else _checked(verb, _load(entry))
+
+
+def _checked(verb: str, command: object) -> click.Command:
+    if not isinstance(command, click.Command):
+        raise TypeError(f"the verb {verb} is a {type(command).__name__}, not a click command")
+    return command
 
 
 def _load(entry: EntryPoint) -> object:

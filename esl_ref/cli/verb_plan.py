@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
 from rich.markup import escape
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from esl_ref.arch import Arch
@@ -64,29 +65,31 @@ def _pareto(graph: Graph, arch: Arch, json_file: Path | None) -> None:
     """Print the front of every accelerator segment."""
     from esl_ref.compiler.model import prepare
     from esl_ref.compiler.sizing import Sizing, scratch_bytes
-    from esl_ref.planner.choose import pareto
+    from esl_ref.planner.choose import Rated, pareto
 
     folded, shaped, segments, lowered = prepare(graph, arch)
     sizing = Sizing(shaped, tuple(lowered.values()), scratch_bytes(arch))
-    fronts = {}
+    fronts: dict[str, list[Rated]] = {}
     for number, low in lowered.items():
         with Progress(console=progress_console(), transient=True) as bar:
             job = bar.add_task(f"pricing groups of {len(low.tasks)} tasks", total=len(low.tasks))
-            found = pareto(folded, low, sizing, lambda done, _, bar=bar, job=job: bar.update(job, completed=done))
-        fronts[f"{graph.name}.{number}"] = [
-            {"arena": r.height, "cycles": r.cycles, "groups": [vars(g) for g in r.choice.groups]} for r in found
-        ]
-    write_json(json_file, {"model": graph.name, "arch": arch.to_dict(), "fronts": fronts})
+            advance = partial(_advance, bar, job)
+            fronts[f"{graph.name}.{number}"] = pareto(folded, low, sizing, advance)
+    write_json(json_file, {"model": graph.name, "arch": arch.to_dict(), "fronts": to_plain(fronts)})
     if str(json_file) == "-":
         return
     for name, plans in fronts.items():
-        fastest = min(p["cycles"] for p in plans)
+        fastest = min(p.cycles for p in plans)
         table = Table(title=f"{name}: arena against cycles", title_justify="left")
         for title in ("arena bytes", "cycles", "slower by"):
             table.add_column(title, justify="right")
         for p in plans:
-            table.add_row(f"{p['arena']:,}", f"{p['cycles']:,}", f"{100 * p['cycles'] / fastest - 100:.1f} %")
+            table.add_row(f"{p.height:,}", f"{p.cycles:,}", f"{100 * p.cycles / fastest - 100:.1f} %")
         output_console().print(table)
+
+
+def _advance(bar: Progress, job: TaskID, done: int, _: int) -> None:
+    bar.update(job, completed=done)
 
 
 def show(result: PlanReport) -> None:
@@ -147,11 +150,12 @@ def command(
     """
     from esl_ref import arch as architecture
     from esl_ref.compiler import compile_model
+    from esl_ref.compiler.model import Strategy
     from esl_ref.frontends import load
     from esl_ref.planner import choose
     from esl_ref.report.plan import report
 
-    strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
+    strategy: Strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
     if cycles_slack is not None:
         if sram is not None or method != "joint":
             raise InputError("--cycles-slack goes with the joint method and without --sram")
@@ -164,6 +168,6 @@ def command(
         compiled = compile_model(graph, architecture.load(arch), sram=sram, strategy=strategy)
         result = report(compiled, model)
     _draw(map_file, result)
-    write_json(json_file, {**to_plain(result), "height": result.height, "least_cycles": result.bounds.least})
+    write_json(json_file, {**to_plain(result), "height": result.height, "least_cycles": result.bounds.cycles})
     if str(json_file) != "-":
         show(result)

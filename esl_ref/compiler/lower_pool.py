@@ -11,9 +11,9 @@ from esl_ref.compiler.context import Context
 from esl_ref.compiler.packing import header_only, scale_only
 from esl_ref.compiler.tasks import Operands, Task, Weights
 from esl_ref.compiler.views import View
-from esl_ref.ir import Act, Requant
+from esl_ref.ir import Act
 from esl_ref.macs import macs
-from esl_ref.numerics import average_reciprocal
+from esl_ref.numerics import Requant, average_reciprocal
 from esl_ref.program.fields import Opcode, Rounding
 
 __all__ = ["add", "average", "divider", "identity", "largest", "mean", "multiply"]

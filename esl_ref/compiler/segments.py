@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,7 @@ def host_reason(op: Op, graph: Graph) -> str:
         return "only int8 tensors are held in activation SRAM"
     if any(t.shape[0] != 1 for t in (*ins, *outs) if len(t.shape) == 4):
         return "batch sizes other than 1"
-    check = _CHECKS.get(type(op))
+    check: Callable[[Any, Graph], str] | None = _CHECKS.get(type(op))
     return check(op, graph) if check else ""
 
 
@@ -106,7 +108,7 @@ def _concat(op: ir.Concat, graph: Graph) -> str:
     return ""
 
 
-_CHECKS = {
+_CHECKS: dict[type[Op], Callable[[Any, Graph], str]] = {
     ir.DepthwiseConv2D: _depthwise,
     ir.Conv2D: _conv,
     ir.Add: _binary,

@@ -44,7 +44,7 @@ class Weights:
 
     @property
     def per_group(self) -> int:
-        return self.words.shape[1]
+        return int(self.words.shape[1])
 
 
 @dataclass(frozen=True)

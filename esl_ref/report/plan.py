@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from esl_ref.bounds import Bound, network_bound
 from esl_ref.compiler.model import Compiled, HostStep, ProgramStep
 from esl_ref.compiler.schedule import WHOLE, Load, Store
 from esl_ref.machine.timing import predict
 from esl_ref.planner.storage import accountings
-from esl_ref.report.bounds import Bounds, bounds
 
 __all__ = ["BufferRow", "GroupRow", "PlanReport", "SegmentReport", "report"]
 
@@ -63,7 +63,7 @@ class PlanReport:
     segments: tuple[SegmentReport, ...]
     host: tuple[str, ...]
     cycles: int
-    bounds: Bounds
+    bounds: Bound
     sram_bytes: Mapping[str, int]
 
     @property
@@ -100,6 +100,6 @@ def report(compiled: Compiled, model: str) -> PlanReport:
     host = tuple(op.name for s in compiled.steps if isinstance(s, HostStep) for op in s.segment.ops)
     return PlanReport(
         model, compiled.arch.to_dict(), f"{compiled.arch.hash():016x}", segments, host,
-        sum(s.cycles for s in segments), bounds(compiled.graph, compiled.arch),
+        sum(s.cycles for s in segments), network_bound(compiled.graph, compiled.arch),
         accountings(compiled.arch, largest.height - largest.input_bytes, largest.height),
     )  # fmt: skip

@@ -52,17 +52,18 @@ def first_fit(problem: Staircase, order: Iterable[str], conflicts: Mapping[str, 
 
 
 def solve(
-    problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400, *, exact: bool = False
+    problem: Staircase, time_limit: float, seed: int = 0, tries: int = 400, *, effort: float = 0.0
 ) -> tuple[dict[str, int], int]:
-    """Offsets and height: first fit by several orders, then `tries` of hill climbing, then if asked exact search.
+    """Offsets and height: first fit by several orders, `tries` of hill climbing, then exact search of that `effort`.
 
-    Stops at the bound, at a proved optimum, or when `time_limit` seconds are over.
+    Effort is CP-SAT's deterministic time: unless `time_limit` seconds are over first, the same seed gives the same
+    offsets on every machine. Stops at the bound and at a proved optimum.
     """
     until = time.monotonic() + time_limit
     best, height = _climb(problem, until, seed, tries)
     left = until - time.monotonic()
-    if exact and height > problem.bound and left > 0:
-        best = _minimise(problem, best, left, seed)
+    if effort and height > problem.bound and left > 0:
+        best = _minimise(problem, best, left, seed, effort)
     return best, problem.height(best)
 
 
@@ -94,7 +95,7 @@ def _climb(problem: Staircase, until: float, seed: int, tries: int) -> tuple[dic
     return best, height
 
 
-def _minimise(problem: Staircase, start: dict[str, int], seconds: float, seed: int) -> dict[str, int]:
+def _minimise(problem: Staircase, start: dict[str, int], seconds: float, seed: int, effort: float) -> dict[str, int]:
     """CP-SAT on which of each pair is the upper one; never worse than `start`."""
     from ortools.sat.python import cp_model  # takes a second to load, and first fit is often enough
 
@@ -113,6 +114,7 @@ def _minimise(problem: Staircase, start: dict[str, int], seconds: float, seed: i
     model.minimize(top)
     solver = cp_model.CpSolver()
     solver.parameters.max_time_in_seconds = seconds
+    solver.parameters.max_deterministic_time = effort
     solver.parameters.random_seed = seed
     solver.parameters.num_workers = 2
     # Interleaved workers exchange what they learn at fixed points: the same seed gives the same layout.

@@ -22,6 +22,12 @@ from esl_ref.workloads.graph import ShapeGraph
 __all__ = ["Fusion", "Group", "fuse", "fuse_at"]
 
 
+# Searches are limited by counts, so that a plan does not depend on the machine's speed; the clock only ends excesses.
+_TRIALS, _EXACT_TRIALS, _EFFORT = 300, 40, 4.0
+_CLOSE = 1.03
+"""Within this factor of the liveness bound the search ends."""
+
+
 @dataclass(frozen=True)
 class Group:
     """Nodes [first, last) executed row by row in the order of `plan`; `nbytes` if it had the arena for itself."""
@@ -107,15 +113,15 @@ class _Cuts:
             self._groups[first, last] = Group(first, last, plan, state, height)
         return self._groups[first, last]
 
-    def fusion(self, edges: tuple[int, ...], seconds: float, seed: int, tries: int, *, exact: bool = False) -> Fusion:
+    def fusion(self, edges: tuple[int, ...], seconds: float, seed: int, tries: int, effort: float = 0.0) -> Fusion:
         """Groups between consecutive `edges` (0 and the number of nodes included), with addresses."""
         groups = tuple(g for a, b in pairwise(edges) if (g := self.group(a, b)))
         problem, rows = _joined(groups)
-        offsets, height = staircase.solve(problem, seconds, seed, tries, exact=exact)
+        offsets, height = staircase.solve(problem, seconds, seed, tries, effort=effort)
         return Fusion(self.graph, groups, offsets, rows, height)
 
 
-def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int = 0,
+def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 60.0, seed: int = 0,
          most_weights: int | None = None, ends: bool = False) -> Fusion:  # fmt: skip
     """Groups of least height found in `time_limit` seconds, beginning with the best cuts for groups by themselves.
 
@@ -127,13 +133,23 @@ def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 20.0, seed: int 
     # Where several tensors cross a cut, addresses get hard to agree on: cuts that only one crosses are a second start.
     starts = [_least_groups(cuts, until, positions) for positions in (cuts.narrow(), None)]
     found = [cuts.fusion(edges, 5.0, seed, 200) for edges in dict.fromkeys(starts)]
-    found.append(_climb(cuts, min(found, key=lambda f: f.height), until, seed, exact=False))
+    found.append(_climb(cuts, _lowest(found), until, seed, _TRIALS))
     # Then addresses by exact search, for the best cuts and for the starts, which it may well prefer.
     for candidate in sorted(found, key=lambda f: f.height):
-        if min(f.height for f in found) > max(f.bound for f in found) and time.monotonic() < until:
-            share = max(1.0, (until - time.monotonic()) / 3)
-            found.append(cuts.fusion(candidate.edges, share, seed, 50, exact=True))
-    return _climb(cuts, min(found, key=lambda f: f.height), until, seed, exact=True)
+        if not _settled(_lowest(found), until):
+            left = max(0.1, until - time.monotonic())
+            found.append(cuts.fusion(candidate.edges, left, seed, 50, _EFFORT))
+    return _climb(cuts, _lowest(found), until, seed, _EXACT_TRIALS, _EFFORT / 10)
+
+
+def _lowest(found: list[Fusion]) -> Fusion:
+    return min(found, key=lambda fusion: fusion.height)
+
+
+def _settled(best: Fusion, until: float) -> bool:
+    """Nothing to gain: no group alone is smaller, or the bound is as good as met, or the time is over."""
+    groups = max(group.nbytes for group in best.groups)
+    return best.height <= max(groups, _CLOSE * best.bound) or time.monotonic() > until
 
 
 def fuse_at(
@@ -173,21 +189,21 @@ def _least_groups(cuts: _Cuts, until: float, positions: frozenset[int] | None) -
     return (best[count] or every)[2]
 
 
-def _climb(cuts: _Cuts, best: Fusion, until: float, seed: int, *, exact: bool) -> Fusion:
-    """Addresses must hold over all groups; where that costs bytes, other cuts may cost fewer."""
+def _climb(cuts: _Cuts, best: Fusion, until: float, seed: int, trials: int, effort: float = 0.0) -> Fusion:
+    """Addresses must hold over all groups; where that costs bytes, other cuts may cost fewer. Up to `trials` layouts."""
     again = True
     while again:
         again = False
-        for trial in _neighbours(best.edges, len(cuts.graph.nodes)):
-            if best.height <= max(group.nbytes for group in best.groups) or time.monotonic() > until:
+        for edges in _neighbours(best.edges, len(cuts.graph.nodes)):
+            if trials == 0 or _settled(best, until):
                 return best
-            if not all(cuts.allowed(a, b) for a, b in pairwise(trial)):
+            if not all(cuts.allowed(a, b) for a, b in pairwise(edges)):
                 continue
             # Only the largest of a trial's groups can rule it out without laying it out.
-            groups = [cuts.group(a, b, best.height) for a, b in pairwise(trial)]
+            groups = [cuts.group(a, b, best.height) for a, b in pairwise(edges)]
             if any(group is None or group.nbytes >= best.height for group in groups):
                 continue
-            found = cuts.fusion(trial, 1.0, seed, 60, exact=exact)
+            found, trials = cuts.fusion(edges, 5.0, seed, 60, effort), trials - 1
             if found.height < best.height:
                 best, again = found, True
                 break

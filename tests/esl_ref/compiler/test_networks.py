@@ -18,7 +18,11 @@ from tests.conftest import shared_data
 from tests.helpers.networks import check, mismatches
 from tests.helpers.tflite_cases import KINDS, make_case
 
-MODELS = sorted(p for p in shared_data().glob("**/*.tflite") if "single_layers" not in p.parts and "float" not in p.parent.name)
+MODELS = sorted(
+    p
+    for p in shared_data().glob("**/*.tflite")
+    if "single_layers" not in p.parts and "float" not in p.parent.name
+)
 REFUSED = {"ssd_mobilenet_v1_075_300_u8"}  # custom detection head: the front end names it
 
 

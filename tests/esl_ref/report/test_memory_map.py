@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from esl_ref.cli.verb_plan import command
 from esl_ref.errors import InputError
 from esl_ref.models import embedded_path
-from esl_ref.report.bounds import Bounds
+from esl_ref.bounds import Bound
 from esl_ref.report.memory_map import HEIGHT, LEFT, TOP, WIDTH, memory_map_svg
 from esl_ref.report.plan import BufferRow, PlanReport, SegmentReport
 
@@ -20,7 +20,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def a_plan(*buffers: BufferRow, height: int = 100, steps: int = 4, fields: int = 1) -> PlanReport:
     segment = SegmentReport("net.0", (), steps, 9, buffers, height, height, 50, {"CYCLES": 50}, 0, 0, 0)
-    bounds = Bounds(1, 2, 3)
+    bounds = Bound(1, 2, 3)
     return PlanReport("net <1>", {"name": "base"}, "0" * 16, (segment,) * fields, (), 50, bounds, {})
 
 

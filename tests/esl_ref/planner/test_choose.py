@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The joint strategy on the embedded model: fronts, budgets, slack; every plan runs on the ESL machine."""
+
+from __future__ import annotations
+
+import pytest
+
+from esl_ref import arch
+from esl_ref.compiler import compile_model
+from esl_ref.compiler.model import prepare
+from esl_ref.compiler.sizing import Sizing, scratch_bytes
+from esl_ref.errors import BudgetError, InputError
+from esl_ref.frontends import load
+from esl_ref.ir import Graph
+from esl_ref.machine.timing import predict
+from esl_ref.models import embedded_path
+from esl_ref.planner.choose import Rated, layerwise, pareto, within_slack
+from tests.helpers.networks import check, mismatches
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return load(embedded_path())
+
+
+@pytest.fixture(scope="module")
+def plans(graph: Graph) -> list[Rated]:
+    base = arch.load("base")
+    folded, shaped, _, lowered = prepare(graph, base)
+    (low,) = lowered.values()
+    return pareto(folded, low, Sizing(shaped, (low,), scratch_bytes(base)))
+
+
+def test_front_falls(plans: list[Rated]) -> None:
+    assert len(plans) >= 3
+    assert all(a.height < b.height and a.cycles > b.cycles for a, b in zip(plans, plans[1:], strict=False))
+
+
+def test_every_plan_of_the_front_is_what_it_says(graph: Graph, plans: list[Rated]) -> None:
+    for plan in plans:
+        compiled = check(graph, arch.load("base"), [plan.choice])
+        assert compiled.programs[0].plan.height == plan.height
+        untraced = compile_model(graph, arch.load("base"), choices=[plan.choice])
+        assert predict(untraced.programs[0].program).cycles == plan.cycles
+
+
+def test_streaming_beats_whole_layers_in_memory(graph: Graph, plans: list[Rated]) -> None:
+    whole = compile_model(graph, arch.load("base"), strategy=layerwise)
+    assert plans[0].height < whole.programs[0].plan.height / 3
+
+
+def test_joint_is_never_worse_than_whole_layers_at_their_budget(graph: Graph) -> None:
+    whole = compile_model(graph, arch.load("base"), strategy=layerwise).programs[0]
+    joint = compile_model(graph, arch.load("base"), sram=whole.plan.height).programs[0]
+    assert joint.plan.height <= whole.plan.height
+    assert predict(joint.program).cycles <= predict(whole.program).cycles
+
+
+def test_budget_is_kept_and_bytes_are_golden(graph: Graph, plans: list[Rated]) -> None:
+    budget = plans[0].height
+    compiled = compile_model(graph, arch.load("base"), sram=budget, trace=True)
+    assert compiled.arch.act_bytes < budget + 2 * compiled.arch.lanes
+    assert not mismatches(compiled)[0]
+
+
+def test_impossible_budget_names_what_fits(graph: Graph, plans: list[Rated]) -> None:
+    with pytest.raises(BudgetError, match=f"--sram {plans[0].height} fits"):
+        compile_model(graph, arch.load("base"), sram=plans[0].height - 1)
+
+
+def test_slack_trades_cycles_for_bytes(graph: Graph, plans: list[Rated]) -> None:
+    fastest = plans[-1].cycles
+    compiled = compile_model(graph, arch.load("base"), strategy=within_slack(10))
+    program = compiled.programs[0]
+    assert predict(program.program).cycles <= 1.1 * fastest
+    assert program.plan.height == min(p.height for p in plans if p.cycles <= 1.1 * fastest)
+
+
+def test_slack_must_be_a_percentage() -> None:
+    with pytest.raises(InputError, match="slack"):
+        within_slack(-1)
