@@ -93,6 +93,7 @@ class ControlBench:
 
     async def run(self, ctx: Any, *, profile: int = 0, limit: int = 20000) -> Seen:
         """Doorbell to interrupt; the registers afterwards."""
+        beats, answered = len(self.reads.beats), self.writes.answered
         self.reads.bursts.clear()
         self.writes.bursts.clear()
         host, seen = Host(self.top, ctx), Seen()
@@ -105,10 +106,14 @@ class ControlBench:
             await ctx.tick()
             cycles += 1
             assert cycles < limit, "no interrupt"
+        traffic = len(self.reads.bursts), len(self.writes.bursts)
+        assert len(self.reads.beats) - beats == sum(n for _, n in self.reads.bursts), "interrupt before the last beat"
+        assert self.writes.answered - answered == len(self.writes.bursts), "interrupt before the last answer"
         for name in ("STATUS", "ERROR_CODE", "ERROR_INDEX", "IRQ_STATUS", *(name for name, _ in COUNTERS)):
             seen.registers[name] = (await host.read(address(name)))[0]
         await host.write(address("IRQ_STATUS"), 3)
         assert not ctx.get(self.top.irq)
+        assert traffic == (len(self.reads.bursts), len(self.writes.bursts)), "bus traffic after the interrupt"
         return seen
 
     def simulate(self, *testbenches: Any) -> None:

@@ -115,6 +115,7 @@ def test_reads_behind_end_are_few_and_their_errors_ignored() -> None:
     [
         (0, Opcode.END.value, ErrorCode.BAD_MAGIC, 0),
         (0, 0xFF, ErrorCode.BAD_MAGIC, 0),
+        (0, Opcode.LOAD_ROWS.value, ErrorCode.BAD_MAGIC, 0),
         (11, 0, ErrorCode.BAD_MAGIC, 0),
         (12, 2, ErrorCode.BAD_VERSION, 0),
         (16, None, ErrorCode.WRONG_ARCH, 0),
@@ -131,7 +132,7 @@ def test_corrupt_stream(axi_bytes: int, offset: int, value: int | None, code: Er
     stream[offset] = stream[offset] ^ 1 if value is None else value
     bench = FetchBench(arch, bytes(stream), Behaviour(latency=6), 1.0).run(10000)
     assert bench.fault == (code, index)
-    assert [i for _, i, _ in bench.commands if i < index] == list(range(1, index))
+    assert [i for _, i, _ in bench.commands if i <= index] == list(range(1, index))
 
 
 @pytest.mark.parametrize("command", [0, 1, 4])

@@ -20,6 +20,12 @@ module \\top.load_queue (clk);
 endmodule
 """
 
+PLACES = {
+    "act_sram": "top.act_sram.bank{copy}", "weight_sram": "top.weight_sram.bank_{copy}", "table": "top.table_{copy}",
+    "line_buffer": "top.line_buffer_{copy}", "accumulators": "top.accumulate.slots",
+    "command_queue": "top.q{copy}_queue.ram",
+}  # fmt: skip
+
 
 def test_counts_by_kind() -> None:
     counted = {m.name: (m.copies, m.depth, m.width) for m in count_memories(GOOD)}
@@ -37,5 +43,14 @@ def test_copies_must_be_alike() -> None:
 
 
 def test_a_difference_to_the_architecture_is_an_error() -> None:
-    with pytest.raises(CheckFailed, match="in the Verilog"):
+    with pytest.raises(CheckFailed, match="None in the Verilog"):
         check_memories(load("tiny"), GOOD)
+    text = "\n".join(
+        f"module \\{path} (clk);\n  reg [{m.width - 1}:0] {name} [{m.depth - 1}:0];\nendmodule"
+        for m in load("tiny").memories()
+        for copy in range(m.copies)
+        for path, name in [PLACES[m.name].format(copy=copy).rsplit(".", 1)]
+    )
+    assert len(check_memories(load("tiny"), text)) == len(load("tiny").memories())
+    with pytest.raises(CheckFailed, match="act_sram: Memory"):
+        check_memories(load("tiny").with_depths(act_bytes=1024), text)

@@ -168,6 +168,20 @@ def test_byte_strobes_and_alignment() -> None:
     simulate(bench)
 
 
+def test_a_write_waits_for_the_answer_to_the_one_before() -> None:
+    async def bench(ctx, dut, bus) -> None:
+        for value in (0x1000, 0x2000):
+            await bus._send(dut.bus.aw, address("BASE0" if value == 0x1000 else "ID"))
+            await bus._send(dut.bus.w, {"data": value, "strb": 15})
+            await ctx.tick().repeat(4)
+            assert ctx.get(dut.bus.b.valid) and ctx.get(dut.bus.b.payload) == OKAY
+        ctx.set(dut.bus.b.ready, 1)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.bus.b.valid) and ctx.get(dut.bus.b.payload) == SLVERR
+
+    simulate(bench)
+
+
 def test_interrupts() -> None:
     async def bench(ctx, dut, bus) -> None:
         for bit, event in enumerate((dut.done_event, dut.error_event)):

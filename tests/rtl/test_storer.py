@@ -14,8 +14,7 @@ from tests.rtl.control_bench import ARCH, RESULT, ControlBench
 from tests.rtl.test_loader import END, row_places, rows_of
 
 
-@pytest.mark.parametrize(("axi_bytes", "lanes"), [(8, 8), (8, 16), (8, 32), (16, 16), (16, 32)])
-@pytest.mark.parametrize("stall", [0.0, 0.3])
+@pytest.mark.parametrize(("axi_bytes", "lanes", "stall"), [(8, 8, 0.3), (8, 32, 0.0), (16, 16, 0.0), (16, 32, 0.3)])
 def test_rows(axi_bytes: int, lanes: int, stall: float) -> None:
     arch = dataclasses.replace(ARCH, axi_bytes=axi_bytes, lanes=lanes, post_lanes=lanes, weight_words=8)
     bench, rng = ControlBench(arch), random.Random(lanes * axi_bytes)

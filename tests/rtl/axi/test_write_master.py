@@ -107,12 +107,13 @@ def test_stop_fills_the_burst_up_without_writing(after: int) -> None:
         await ctx.tick().repeat(after)
         ctx.set(master.stop, 1)
         beats = len(memory.beats) + ctx.get(master.link.w.valid)
+        started = len(memory.bursts) + ctx.get(master.link.aw.valid)
         for _ in range(200):
             if not ctx.get(master.busy):
                 break
             await ctx.tick()
         assert not ctx.get(master.busy)
-        assert memory.answered == len(memory.bursts)
+        assert memory.answered == len(memory.bursts) <= started
         changed = sum(a != b for a, b in zip(before, memory.data, strict=True))
         assert changed <= 8 * (beats + 1)
 
