@@ -57,7 +57,7 @@ test-slow: venv  ## the tests marked slow
 
 .PHONY: bench
 bench: venv  ## measure speeds and compare with other tools
-	@$(BIN)/esl-ref bench $(if $(JSON),--json $(JSON)) $(ARGS)
+	@$(BIN)/esl-ref bench rtl $(if $(JSON),--json $(JSON)) $(ARGS)
 
 .PHONY: fuzz
 fuzz: venv  ## compare LAYERS random layers (default 500) on golden, ESL machine and RTL

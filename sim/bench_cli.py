@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `bench`: speed of golden operators and of the co-simulation, and cycles of public networks on the RTL."""
+"""The verb `bench rtl`: speed of golden operators and of the co-simulation, and public networks' cycles on the RTL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 GOLDEN_AT_LEAST, SIMULATION_AT_LEAST = 0.30, 0.50
 
 
-@click.command("bench")
+@click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
 @click.option("--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Runs; the best counts.")
