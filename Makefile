@@ -44,8 +44,8 @@ rtl: venv  ## generate Verilog, register map and sidecar for MODEL (or SRAM) int
 	@$(BIN)/esl-ref rtl $(if $(MODEL)$(SRAM),$(MODEL),$(NET)) $(COMMON) --out $(OUT)/rtl
 
 .PHONY: golden
-golden: venv  ## regenerate the committed golden vectors and compare
-	@$(BIN)/esl-ref golden $(ARGS)
+golden: venv  ## export MODEL as a golden package to OUT/golden; without MODEL compare the committed packages
+	@$(BIN)/esl-ref golden export $(if $(MODEL),$(MODEL) $(COMMON) --out $(OUT)/golden $(if $(INPUT),--input $(INPUT)),$(ARGS))
 
 .PHONY: test
 test: venv  ## every test not marked slow

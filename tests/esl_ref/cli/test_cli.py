@@ -80,9 +80,15 @@ def verbs(group: click.Group) -> Iterator[click.Command]:
 
 
 def test_every_verb_takes_json_and_has_help():
-    for command in verbs(command_line.cli):
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert command.help and ("--json" in options or "not available" in command.help), command.name
+    """A verb with verbs of its own, such as `golden`, takes it in each of those."""
+    context = click.Context(command_line.cli)
+    for name in command_line.cli.list_commands(context):
+        command = command_line.cli.get_command(context, name)
+        commands = command.commands.values() if isinstance(command, click.Group) else [command]
+        for each in (command, *commands):
+            assert each.help, name
+        for each in commands:
+            assert "--json" in {option for parameter in each.params for option in parameter.opts}, (name, each.name)
 
 
 @pytest.mark.parametrize("args", [["no-such-verb"], ["inspect", "--no-such-option"]])
@@ -102,7 +108,11 @@ def test_verb_with_a_missing_module_says_so(capsys, monkeypatch):
 
 def test_version_loads_no_numpy():
     """Start-up stays quick because verbs are imported only when they are used."""
-    program = "import sys, esl_ref.cli as c\ntry: c.main(['--version'])\nexcept SystemExit: print('numpy' in sys.modules)"
+    program = (
+        "import sys, esl_ref.cli as c\n"
+        "try: c.main(['--version'])\n"
+        "except SystemExit: print('numpy' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
 

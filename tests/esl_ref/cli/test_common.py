@@ -53,7 +53,9 @@ def test_json_to_an_absent_folder_is_one_sentence(tmp_path):
         write_json(tmp_path / "absent" / "report.json", {})
 
 
-@pytest.mark.parametrize("text, size", [("65536", 65536), ("64K", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("2 GB", 2 << 30)])
+@pytest.mark.parametrize(
+    "text, size", [("65536", 65536), ("64K", 65536), ("64KiB", 65536), ("1m", 1 << 20), ("2 GB", 2 << 30)]
+)
 def test_sizes(text, size):
     assert BYTES.convert(text, None, None) == size
 
