@@ -23,8 +23,8 @@ __all__ = ["Fusion", "Group", "fuse", "fuse_at"]
 
 
 # Searches are limited by counts, so that a plan does not depend on the machine's speed; the clock only ends excesses.
-_TRIALS, _EXACT_TRIALS, _EFFORT = 300, 40, 4.0
-_CLOSE = 1.03
+_TRIALS, _EXACT_TRIALS, _EFFORT = 300, 40, 12.0
+_CLOSE = 1.01
 """Within this factor of the liveness bound the search ends."""
 
 
@@ -133,23 +133,19 @@ def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 60.0, seed: int 
     # Where several tensors cross a cut, addresses get hard to agree on: cuts that only one crosses are a second start.
     starts = [_least_groups(cuts, until, positions) for positions in (cuts.narrow(), None)]
     found = [cuts.fusion(edges, 5.0, seed, 200) for edges in dict.fromkeys(starts)]
-    found.append(_climb(cuts, _lowest(found), until, seed, _TRIALS))
+    # Nothing beats the start whose largest group is least, and little is to be gained near the liveness bound.
+    goal = min(max(max(group.nbytes for group in f.groups), _CLOSE * f.bound) for f in found)
+    found.append(_climb(cuts, _lowest(found), goal, until, seed, _TRIALS))
     # Then addresses by exact search, for the best cuts and for the starts, which it may well prefer.
     for candidate in sorted(found, key=lambda f: f.height):
-        if not _settled(_lowest(found), until):
+        if _lowest(found).height > goal and time.monotonic() < until:
             left = max(0.1, until - time.monotonic())
             found.append(cuts.fusion(candidate.edges, left, seed, 50, _EFFORT))
-    return _climb(cuts, _lowest(found), until, seed, _EXACT_TRIALS, _EFFORT / 10)
+    return _climb(cuts, _lowest(found), goal, until, seed, _EXACT_TRIALS, _EFFORT / 10)
 
 
 def _lowest(found: list[Fusion]) -> Fusion:
     return min(found, key=lambda fusion: fusion.height)
-
-
-def _settled(best: Fusion, until: float) -> bool:
-    """Nothing to gain: no group alone is smaller, or the bound is as good as met, or the time is over."""
-    groups = max(group.nbytes for group in best.groups)
-    return best.height <= max(groups, _CLOSE * best.bound) or time.monotonic() > until
 
 
 def fuse_at(
@@ -189,13 +185,14 @@ def _least_groups(cuts: _Cuts, until: float, positions: frozenset[int] | None) -
     return (best[count] or every)[2]
 
 
-def _climb(cuts: _Cuts, best: Fusion, until: float, seed: int, trials: int, effort: float = 0.0) -> Fusion:
-    """Addresses must hold over all groups; where that costs bytes, other cuts may cost fewer. Up to `trials` layouts."""
+def _climb(cuts: _Cuts, best: Fusion, goal: float, until: float, seed: int, trials: int,
+           effort: float = 0.0) -> Fusion:  # fmt: skip
+    """Addresses must hold over all groups; where that costs bytes, other cuts may cost less. Up to `trials` layouts."""
     again = True
     while again:
         again = False
         for edges in _neighbours(best.edges, len(cuts.graph.nodes)):
-            if trials == 0 or _settled(best, until):
+            if trials == 0 or best.height <= goal or time.monotonic() > until:
                 return best
             if not all(cuts.allowed(a, b) for a, b in pairwise(edges)):
                 continue

@@ -54,7 +54,7 @@ def test_layouts_are_legal_and_not_below_the_bound(problem: layout.Problem) -> N
     assert found.height == max((found.offsets[b.id] + b.size for b in problem.buffers), default=0)
 
 
-@given(problems(most=8))
+@given(problems(most=6))
 @settings(max_examples=40)
 def test_proved_optimum_is_the_optimum(problem: layout.Problem) -> None:
     found = layout.solve(problem, 20.0)

@@ -36,6 +36,7 @@ def test_mafat_table() -> None:
     assert table.summary["rows, MiB"] <= 6.5
 
 
+@pytest.mark.slow
 def test_allocation_table(data_dir: Path) -> None:
     table = TABLES["allocation"](Settings(data_dir), lambda what: None)
     assert len(table.rows) == 9
