@@ -36,17 +36,20 @@ def show(plan: ShapePlan) -> None:
     console = output_console()
     console.print(
         f"[bold]{plan.model}[/bold] {plan.model_macs:,} MACs, {plan.parameters:,} parameters, "
-        f"topology {plan.topology_hash}"
+        f"topology {plan.topology_hash}",
+        soft_wrap=True,
     )
     console.print(
         f"{plan.method}: {plan.tensors:,} bytes for tensors ({100 * plan.saving:.1f} % below layer by layer's "
-        f"{plan.layerwise:,}), liveness bound {plan.bound:,}, {plan.weights:,} bytes for weights"
+        f"{plan.layerwise:,}), liveness bound {plan.bound:,}, {plan.weights:,} bytes for weights",
+        soft_wrap=True,
     )
     console.print(
         f"MACs x{plan.macs / max(1, plan.model_macs):.3f}, {plan.external:,} bytes from and to external memory, "
-        f"{plan.seconds:.1f} s"
+        f"{plan.seconds:.1f} s",
+        soft_wrap=True,
     )
     for line in plan.decisions[:_SHOWN]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     if len(plan.decisions) > _SHOWN:
         console.print(f"  and {len(plan.decisions) - _SHOWN} more (all of them with --json)")

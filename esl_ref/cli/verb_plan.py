@@ -19,6 +19,8 @@ from esl_ref.report.memory_map import memory_map_svg
 from esl_ref.report.plan import PlanReport, SegmentReport
 
 METHODS = ("joint", "layerwise")
+ON_SHAPES = ("rows", "mdfi", "restructure", "mafat", "fdt", "ilp")
+"""Methods that reckon bytes and work; nothing is compiled from them."""
 
 
 def _short(name: str, width: int = 44) -> str:
@@ -125,8 +127,12 @@ def _draw(path: Path | None, result: PlanReport) -> None:
 @click.argument("model", type=click.Path())
 @click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
-@click.option("--method", type=click.Choice(METHODS), default="joint", show_default=True,
-              help="joint: the planner's best; layerwise: whole layers one after the other.")  # fmt: skip
+@click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
+              help="joint: the planner's best; layerwise: whole layers one after the other; "
+              "the others reckon with the method published under that name.")  # fmt: skip
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+              help="Seconds for plans on shapes.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed for plans on shapes.")
 @click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
               help="Draw the SRAM over time: buffers as blocks, the peak marked.")  # fmt: skip
 @click.option("--cycles-slack", type=float, metavar="PERCENT",
@@ -135,7 +141,7 @@ def _draw(path: Path | None, result: PlanReport) -> None:
 @json_option
 def command(
     model: str, arch: str, sram: int | None, method: str, cycles_slack: float | None, pareto: bool,
-    map_file: Path | None, json_file: Path | None,
+    seconds: float, seed: int, map_file: Path | None, json_file: Path | None,
 ) -> None:  # fmt: skip
     """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
 
@@ -145,16 +151,26 @@ def command(
               esl-ref plan net.tflite --cycles-slack 5  the smallest arena at no more than 5 % more cycles
               esl-ref plan net.tflite --pareto          SRAM against cycles; give a row's arena to --sram of any verb
               esl-ref plan net.tflite --json plan.json --map sram.svg
+              esl-ref plan net.tflite --method fdt      bytes and work by a published method, nothing compiled
+              esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
 
     With a budget that cannot be met the answer says the smallest that can, and which tensors stand in the way.
     """
     from esl_ref import arch as architecture
+    from esl_ref.cli import shapes
     from esl_ref.compiler import compile_model
     from esl_ref.compiler.model import Strategy
     from esl_ref.frontends import load
     from esl_ref.planner import choose
     from esl_ref.report.plan import report
+    from esl_ref.workloads.convert import shape_graph
 
+    if shapes.is_workload(model) or method in ON_SHAPES:
+        if pareto or map_file or cycles_slack is not None:
+            raise InputError("--pareto, --map and --cycles-slack need a model file and a plan that runs")
+        source = model if shapes.is_workload(model) else shape_graph(load(model))
+        shapes.plan_and_show(source, method, sram, seconds, seed, json_file)
+        return
     strategy: Strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
     if cycles_slack is not None:
         if sram is not None or method != "joint":

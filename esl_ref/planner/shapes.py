@@ -62,14 +62,18 @@ class _Request:
     seconds: float
     seed: int
 
+    @property
+    def ends(self) -> int:
+        """Bytes of the network's input and outputs."""
+        return self.graph.nodes[0].nbytes + sum(self.graph[name].nbytes for name in self.graph.outputs)
+
     def made(self, tensors: int, bound: int, decisions: tuple[str, ...], *, weights: int | None = None,
              macs: int | None = None, external: int | None = None, method: str = "") -> ShapePlan:  # fmt: skip
         graph = self.graph
-        ends = graph.nodes[0].nbytes + sum(graph[name].nbytes for name in graph.outputs)
         return ShapePlan(
             graph.name, graph.topology_hash, method, graph.parameters, graph.macs, layerwise(graph).bound, tensors,
             2 * blending.WORD if weights is None else weights, bound, graph.macs if macs is None else macs,
-            graph.weight_bytes + ends if external is None else external, decisions,
+            graph.weight_bytes + self.ends if external is None else external, decisions,
         )  # fmt: skip
 
 
@@ -91,11 +95,11 @@ def _restructure(request: _Request) -> ShapePlan:
     front = found.front()
     point = front[-1] if request.budget is None else next((p for p in front if p.nbytes <= request.budget), front[-1])
     decisions = tuple(
-        f"{request.graph.nodes[r.first].name} … {request.graph.nodes[r.last - 1].name}: {r.count} slices"
-        for r in point.regions
-        if r.count > 1
+        f"{_span(request.graph, r.first, r.last)}: {r.count} slices" for r in point.regions if r.count > 1
     )
-    return request.made(point.nbytes, point.nbytes, decisions, macs=point.macs)
+    weights = sum(r.count * node.weight_bytes for r in point.regions for node in request.graph.nodes[r.first : r.last])
+    return request.made(point.nbytes, point.nbytes, decisions or ("nothing sliced",), macs=point.macs,
+                        external=weights + request.ends)  # fmt: skip
 
 
 def _mafat(request: _Request) -> ShapePlan:
@@ -104,7 +108,9 @@ def _mafat(request: _Request) -> ShapePlan:
         planned = mafat.search(request.budget)
     else:
         planned = min((mafat.plan(c) for c in mafat.configurations()), key=lambda p: (p.nbytes, p.macs))
-    return request.made(planned.nbytes, planned.nbytes, (f"configuration {planned.config}",), macs=planned.macs)
+    weights = sum(len(g.tiles) * node.weight_bytes for g in planned.groups for node in g.chain.nodes)
+    return request.made(planned.nbytes, planned.nbytes, (f"configuration {planned.config}",), macs=planned.macs,
+                        external=weights + request.ends)  # fmt: skip
 
 
 def _fdt(request: _Request) -> ShapePlan:
@@ -136,14 +142,19 @@ def _joint(request: _Request) -> ShapePlan:
 
 
 def _of_point(request: _Request, found: Point) -> ShapePlan:
-    nodes = found.fusion.graph.nodes
     groups = tuple(
-        f"{nodes[g.first].name} … {nodes[g.last - 1].name}: {g.last - g.first} layers row by row, {g.nbytes} bytes"
+        f"{_span(found.fusion.graph, g.first, g.last)}: {g.last - g.first} layers row by row, {g.nbytes} bytes"
         for g in found.fusion.groups
         if g.last - g.first > 1
     )
     return request.made(found.tensors, found.fusion.bound, (found.origin, *groups), weights=found.weights,
                         macs=found.macs, external=found.external)  # fmt: skip
+
+
+def _span(graph: ShapeGraph, first: int, last: int) -> str:
+    """First and last node of a range, by the tails of their names (imported names list everything fused into them)."""
+    ends = (graph.nodes[first].name.split(";")[-1], graph.nodes[last - 1].name.split(";")[-1])
+    return " … ".join(dict.fromkeys(ends))
 
 
 METHODS: dict[str, Callable[[_Request], ShapePlan]] = {

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`plan` on built-in workloads and by methods that reckon on shapes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from esl_ref.cli import main
+
+
+def run(*args: str) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        main(["plan", *args])
+    return int(leaving.value.code or 0)
+
+
+def test_built_in_workload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert run("mw", "--json", str(tmp_path / "p.json")) == 0
+    assert "mw 62,016 MACs, 4,300 parameters, topology " in capsys.readouterr().out
+    report = json.loads((tmp_path / "p.json").read_text())
+    assert (report["method"], report["tensors"]) == ("joint", 372)
+
+
+def test_budget_and_method(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cif", "--method", "rows", "--sram", "1K") == 2
+    assert "is the least it finds" in capsys.readouterr().err
+    assert run("resnet8", "--method", "mafat") == 2
+    assert "mafat does not apply" in capsys.readouterr().err
+
+
+def test_options_that_need_a_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("mw", "--pareto") == 2
+    assert "need a model file" in capsys.readouterr().err
+
+
+def test_method_on_a_model_file(data_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = data_dir / "mlperf_tiny" / "models" / "ic_resnet8_int8.tflite"
+    assert run(str(model), "--method", "fdt") == 0
+    assert "fdt: " in capsys.readouterr().out
