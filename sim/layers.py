@@ -23,7 +23,8 @@ class Layer:
     runs_on    'accelerator', or 'host' for what the reference computes in every executor
     bit_exact  whether its tensor, or those it is seen through, equal golden; None for host operators
     seen_in    tensors that were compared to know: its own, or those of its consumers where it has none in memory
-    cycles     from the completion of the layer before to its own; 0 for what takes no command
+    cycles     of its turns, each from the completion of the command before to that of its last; 0 for what takes no
+               command
     causes     the counters over the same cycles
     """
 
@@ -75,11 +76,13 @@ def seen_through(graph: Graph, tensor: str, compared: frozenset[str]) -> tuple[s
 
 
 def _spent(records: Sequence[Record]) -> tuple[dict[int, dict[str, int]], dict[str, int]]:
-    """Layer number -> counters between the completion before and its own; and the counters at the last one."""
+    """Layer number -> counters over its turns, each from the completion before to its own; and the last ones."""
     spent: dict[int, dict[str, int]] = {}
     before: Mapping[str, int] = {}
     for record in records:
-        spent[record.tag] = {n: v - before.get(n, 0) for n, v in record.counters.items()}
+        total = spent.setdefault(record.tag, {})
+        for name, value in record.counters.items():
+            total[name] = total.get(name, 0) + value - before.get(name, 0)
         before = record.counters
     return spent, dict(before)
 

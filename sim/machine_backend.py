@@ -53,5 +53,5 @@ def _faults(job: Job) -> tuple[BusFault, ...]:
 
 
 def _records(timing: Timing) -> tuple[Record, ...]:
-    """Layers as records: the timing model dates them, it does not say how the counters stood."""
-    return tuple(Record(layer.last, layer.layer, {"CYCLES": layer.complete}) for layer in timing.layers)
+    """Turns as records: the timing model dates them, it does not say how the counters stood."""
+    return tuple(Record(turn.index, turn.layer, {"CYCLES": turn.complete}) for turn in timing.turns)

@@ -19,7 +19,7 @@ from esl_ref.compiler.weights import PARTS, Chunk, Constants, Placement, chunks,
 from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
-from esl_ref.program.fields import COMMAND_BYTES, Opcode
+from esl_ref.program.fields import COMMAND_BYTES, COMPUTE_OPCODES, Opcode
 from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, header_command
 
 __all__ = ["emit"]
@@ -238,9 +238,10 @@ def _write(writer: _Writer, uses: list[_Use]) -> None:
 
 
 def _stamp(out: list[Command]) -> list[Command]:
-    """Mark the last compute command of every layer: its profile record dates the layer's end."""
-    last = {c["tag"]: i for i, c in enumerate(out) if c.opcode >= Opcode.CONV}
-    marked = set(last.values())
+    """Mark the last compute command before another layer's turn: its profile record dates the end of that turn."""
+    compute = [i for i, c in enumerate(out) if c.opcode in COMPUTE_OPCODES]
+    following = [*(out[i]["tag"] for i in compute[1:]), -1]
+    marked = {i for i, tag in zip(compute, following, strict=True) if out[i]["tag"] != tag}
     return [c.replace(stamp=1) if i in marked else c for i, c in enumerate(out)]
 
 

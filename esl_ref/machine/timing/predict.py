@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from esl_ref.machine.knowledge import QUEUES
@@ -19,14 +19,14 @@ from esl_ref.machine.timing_constants import EngineTiming
 from esl_ref.program.commands import Command
 from esl_ref.program.image import Bases, Program, default_bases
 
-__all__ = ["LayerTiming", "Timing", "predict"]
+__all__ = ["LayerTiming", "Timing", "Turn", "predict"]
 
 
 @dataclass(frozen=True)
 class LayerTiming:
-    """One layer: its first and last compute command, the CYCLES counter when the last is complete, cycles since the
-    layer before. `causes` says what the engine's issue slots from its predecessor on went to: they end earlier than
-    `complete` by the length of the pipe."""
+    """One layer: its first and last compute command, the CYCLES counter when the last is complete, cycles of its turns
+    (each from the completion of another layer's command to that of its own last). `causes` says what the engine's
+    issue slots went to: they end earlier than `complete` by the length of the pipe."""
 
     layer: int
     op: str
@@ -38,12 +38,22 @@ class LayerTiming:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """The last of some successive compute commands of a layer, and the CYCLES counter when it is complete."""
+
+    layer: int
+    index: int
+    complete: int
+
+
+@dataclass(frozen=True)
 class Timing:
     """A predicted run.
 
     cycles      from doorbell to done, as the CYCLES register counts
     counters    every performance counter by name
     spans       per command: taken, first, last, complete (cycle numbers from 0; -1 for HEADER and END)
+    turns       where layers give way to each other, in order
     causes      per compute command, by stream index: what the cycles since its predecessor's last issue went to
     """
 
@@ -52,6 +62,7 @@ class Timing:
     spans: tuple[Span, ...]
     causes: Mapping[int, Mapping[str, int]]
     layers: tuple[LayerTiming, ...]
+    turns: tuple[Turn, ...]
 
 
 class _Model:
@@ -113,12 +124,17 @@ def predict(
     counted.value["WRITE_BEATS"] = model.writes.beats
     counted.value["COMMANDS"] = sum(len(since) - 1 for since in context.counts.since)
     causes = {work.index: entry for work, entry in zip(model.engine.work, counted.causes, strict=True)}
-    return Timing(ending.cycles, counted.value, tuple(context.spans), causes, _layers(program, context, causes))
+    return Timing(
+        ending.cycles,
+        counted.value,
+        tuple(context.spans),
+        causes,
+        _layers(program, context, causes),
+        _turns(context, causes),
+    )
 
 
-def _layers(
-    program: Program, context: Context, causes: Mapping[int, Mapping[str, int]]
-) -> tuple[LayerTiming, ...]:
+def _layers(program: Program, context: Context, causes: Mapping[int, Mapping[str, int]]) -> tuple[LayerTiming, ...]:
     """Layers in the order in which their last compute command is complete; their cycles add up to the last of those."""
     last: dict[int, int] = {}
     first: dict[int, int] = {}
@@ -128,10 +144,25 @@ def _layers(
         last[layer] = index
         first.setdefault(layer, index)
         add(total.setdefault(layer, {}), part)
-    layers, before = [], 0
+    cycles, before = dict.fromkeys(last, 0), 0
+    for turn in _turns(context, causes):
+        cycles[turn.layer] += turn.complete - before
+        before = turn.complete
+    layers = []
     for layer, index in sorted(last.items(), key=lambda entry: entry[1]):
         complete = context.spans[index].complete + 1
         op = program.info(index).op or context.commands[index].opcode.name
-        layers.append(LayerTiming(layer, op, first[layer], index, complete, complete - before, total[layer]))
-        before = complete
+        layers.append(LayerTiming(layer, op, first[layer], index, complete, cycles[layer], total[layer]))
     return tuple(layers)
+
+
+def _turns(context: Context, compute: Iterable[int]) -> tuple[Turn, ...]:
+    """Where one layer's commands give way to another's; layers that stream take many turns."""
+    turns: list[Turn] = []
+    for index in compute:
+        turn = Turn(context.commands[index]["tag"], index, context.spans[index].complete + 1)
+        if turns and turns[-1].layer == turn.layer:
+            turns[-1] = turn
+        else:
+            turns.append(turn)
+    return tuple(turns)
