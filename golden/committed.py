@@ -55,7 +55,7 @@ def regenerate(progress: Progress = lambda what: None, folder: Path = FOLDER) ->
         write_package(name, folder / name)
     for name in UNITS:
         progress(name)
-        export_unit(name, load_arch("base"), folder / f"unit_{name}")
+        export_unit(name, load_arch("tiny"), folder / f"unit_{name}")
 
 
 def differences(progress: Progress = lambda what: None) -> list[Problem]:
