@@ -59,6 +59,13 @@ def test_stalls_and_another_network_in_between(tmp_path: Path) -> None:
     assert labels == ["timed", "profiled", "traced", "between", "repeat"]
 
 
+def test_a_streamed_plan_in_little_memory(tmp_path: Path) -> None:
+    """Rolling buffers, kept line buffer columns, partial sums: a third of the SRAM that whole layers need."""
+    outcome = run_embedded(tmp_path, sram=5120)
+    check(outcome)
+    assert outcome.sram.with_input <= 5120
+
+
 def test_repeats_take_the_same_cycles(tmp_path: Path) -> None:
     outcome = run_embedded(tmp_path, repeat=3)
     check(outcome)
