@@ -134,7 +134,7 @@ def write_vectors(writer: PackageWriter, content: Content) -> None:
 def write_bench(writer: PackageWriter) -> None:
     """The bench's own sources, and those for UVM and cocotb users."""
     for path in sorted(BENCH.iterdir()):
-        if path.suffix in (".sv", ".svh", ".c", ".py") and "unit" not in path.name:
+        if path.suffix in (".sv", ".svh", ".c", ".py") and "unit" not in path.name and path.name != "__init__.py":
             folder = {".c": "reader", ".py": "cocotb"}.get(path.suffix, "sv")
             writer.write(f"{folder}/{path.name}", path.read_bytes())
 
