@@ -11,6 +11,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from esl_ref.planner.layout.problem import Buffer, Problem
 
@@ -65,10 +66,4 @@ def _maximal(buffers: Sequence[Buffer]) -> list[int]:
     births = {b.lower for b in buffers}
     deaths = {b.upper for b in buffers}
     events = sorted(births | deaths)
-    times, fresh = [], False
-    for now, following in zip(events, events[1:], strict=False):
-        fresh = fresh or now in births
-        if fresh and following in deaths:
-            times.append(now)
-            fresh = False
-    return times
+    return [now for now, following in pairwise(events) if now in births and following in deaths]

@@ -134,6 +134,16 @@ def test_arena_sized_problem_takes_milliseconds() -> None:
 
 
 @given(problems())
+def test_sections_keep_exactly_the_conflicts(problem: layout.Problem) -> None:
+    solid = [b for b in problem.buffers if b.size]
+    blocks = {b.id: b for b in sections(problem).blocks}
+    for a, b in itertools.combinations(solid, 2):
+        meet = a.lower < b.upper and b.lower < a.upper
+        assert meet == (blocks[a.id].first < blocks[b.id].last and blocks[b.id].first < blocks[a.id].last)
+    assert all(block.first < block.last for block in blocks.values())
+
+
+@given(problems())
 @settings(max_examples=30)
 def test_every_heuristic_is_legal(problem: layout.Problem) -> None:
     reduced = sections(problem)
@@ -167,6 +177,13 @@ def test_validator_says_why(offsets: dict[str, int], height: int, reason: Reason
     found = layout.validate(problem, layout.Layout(offsets, height, min(height, 8), False))
     assert reason in {violation.reason for violation in found}
     assert str(found[0])
+
+
+@pytest.mark.parametrize(("at", "legal"), [(3, False), (4, True)])
+def test_validator_sees_a_single_shared_byte(at: int, legal: bool) -> None:
+    problem = layout.Problem((buffer("a", 0, 2, 4), buffer("b", 1, 3, 4)))
+    for offsets in ({"a": 0, "b": at}, {"b": 0, "a": at}):
+        assert (layout.validate(problem, layout.Layout(offsets, 8, 8, False)) == []) is legal
 
 
 def test_validator_accepts_touching_lifetimes_and_checks_the_bound() -> None:

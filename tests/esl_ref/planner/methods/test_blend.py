@@ -44,6 +44,7 @@ def test_traffic_by_hand() -> None:
     assert (again.external, again.weights) == (8 * (one + two) + ends, 2 * WORD)
     kept = point(fused, one + two, "")
     assert (kept.external, kept.weights) == (one + two + ends, max(2 * WORD, one + two))
+    assert point(fuse_at(graph, (1,)), 0, "").external == 8 * (one + two) + ends
     assert point(fuse_at(graph, (1, 2)), 0, "").external == one + two + ends
     assert point(fuse_at(graph, (), strip=4), 0, "").external == 2 * (one + two) + ends
 
