@@ -13,7 +13,7 @@ import numpy as np
 
 from esl_ref.planner.methods.rows import Schedule
 from esl_ref.planner.methods.storage import roots
-from esl_ref.workloads.graph import ALIASES, Node, ShapeGraph
+from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 
 __all__ = ["Fault", "Reason", "replay"]
 
@@ -104,13 +104,27 @@ class _Arena:
         return None
 
 
-def replay(plan: Plan, schedules: list[Schedule]) -> list[Fault]:
-    """All rules that `plan` breaks when its groups run by `schedules`; network outputs leave row by row."""
+def replay(plan: Plan, schedules: list[Schedule], *, ends: bool = False) -> list[Fault]:
+    """All rules that `plan` breaks when its groups run by `schedules`.
+
+    Network inputs come and outputs leave row by row; with `ends` the inputs are there from the start, and the outputs
+    have to be there when all is done.
+    """
     arena = _Arena(plan)
+    nodes = plan.graph.nodes
+    if ends:
+        for node in nodes:
+            if node.kind is Kind.INPUT:
+                arena.run(node, node.shape[0])
     for schedule in schedules:
         for number, target in zip(schedule.nodes.tolist(), schedule.targets.tolist(), strict=True):
-            arena.run(plan.graph.nodes[number], target)
+            if not (ends and nodes[number].kind is Kind.INPUT):
+                arena.run(nodes[number], target)
     for name in plan.graph.outputs:
         if arena.made[name] < plan.graph[name].shape[0]:
             arena.fault(Reason.MISSING, name, arena.made[name])
+        elif ends and plan.graph[name].kind not in ALIASES:
+            for row in range(plan.graph[name].shape[0]):
+                if not arena.holds(name, row):
+                    arena.fault(Reason.LOST, name, row)
     return arena.faults

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from esl_ref.errors import BudgetError
+from esl_ref.errors import BudgetError, PlanError
 from esl_ref.planner.methods.fuse import fuse
 from esl_ref.planner.methods.mafat import Mafat, Planned
+from esl_ref.planner.methods.replay import replay
 from esl_ref.planner.tables.table import Settings, Table, timer
 from esl_ref.workloads import workload
 
@@ -45,6 +46,8 @@ def make(settings: Settings, say: Callable[[str], None]) -> Table:
         say(f"row streaming, {text}")
         with timer() as clock:
             found = fuse(graph, 1, settings.seconds, settings.seed, ends=ends)
+        if faults := replay(found, [group.plan for group in found.groups], ends=ends):
+            raise PlanError(f"the plan is illegal: {faults[0]}", where="row streaming")
         mib = round(found.height / _MIB, 2)
         rows.append(("rows", text, mib, mib, 1.0, clock.seconds))
     return Table(

@@ -64,3 +64,4 @@ def test_whole_ends_are_counted() -> None:
     found = fuse(graph, ends=True)
     # Hand computation: whole input (4.23 MiB) and result (1.41) and the rings: 6.42 MiB.
     assert graph.nodes[0].nbytes < found.height <= 6.42 * 2**20
+    assert replay(found, [group.plan for group in found.groups], ends=True) == []

@@ -146,6 +146,13 @@ def test_random_networks_replay_without_fault(graph: ShapeGraph, strip: int, dat
 
 
 @given(graphs())
+@settings(max_examples=40)
+def test_whole_inputs_and_outputs_replay_too(graph: ShapeGraph) -> None:
+    found = fuse(graph, time_limit=2.0, ends=True)
+    assert replay(found, [group.plan for group in found.groups], ends=True) == []
+
+
+@given(graphs())
 @settings(max_examples=25)
 def test_search_is_not_worse_than_one_group(graph: ShapeGraph) -> None:
     found = fuse(graph, time_limit=2.0)
