@@ -240,7 +240,7 @@ def _write(writer: _Writer, uses: list[_Use]) -> None:
 def _stamp(out: list[Command]) -> list[Command]:
     """Mark the last compute command before another layer's turn: its profile record dates the end of that turn."""
     compute = [i for i, c in enumerate(out) if c.opcode in COMPUTE_OPCODES]
-    following = [*(out[i]["tag"] for i in compute[1:]), -1]
+    following = [*(out[i]["tag"] for i in compute[1:]), -1][: len(compute)]  # a Program of moves alone computes nothing
     marked = {i for i, tag in zip(compute, following, strict=True) if out[i]["tag"] != tag}
     return [c.replace(stamp=1) if i in marked else c for i, c in enumerate(out)]
 
