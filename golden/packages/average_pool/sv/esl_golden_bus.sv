@@ -115,8 +115,11 @@ module esl_golden_bus #(
             got = $fscanf(data, "%s %h %h %h", kind, beat, strb, ends);
             for (k = 0; k < DATA_WIDTH / 8; k = k + 1) mask[8*k +: 8] = {8{wstrb[k]}};
             if (got != 4) complain("data beat too many", 0);
-            else if (strb !== wstrb || ends !== wlast || ((beat ^ wdata) & mask) !== {DATA_WIDTH{1'b0}})
-                complain("data beat differs", 0);
+            else if (strb !== wstrb || ends !== wlast || ((beat ^ wdata) & mask) !== {DATA_WIDTH{1'b0}}) begin
+                if (wrong == 0) $display("BUS data beat differs: data=%h strobes=%h last=%b expected %h %h %b cycle=%0d",
+                                         wdata, wstrb, wlast, beat, strb, ends, cycle);
+                wrong = wrong + 1;
+            end
         end
     end
 endmodule

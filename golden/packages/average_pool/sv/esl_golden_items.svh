@@ -31,7 +31,7 @@ class esl_golden_item;
     endfunction
 `endif
 
-    function bit matches(esl_golden_item other);
+    function bit same_as(esl_golden_item other);
         bit [127:0] bytes;
         if (kind != other.kind) return 0;
         case (kind)

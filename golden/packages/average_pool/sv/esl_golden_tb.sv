@@ -138,7 +138,7 @@ module esl_golden_tb #(
     reg [31:0] t_addr [0:MOST_TENSORS-1], t_rows [0:MOST_TENSORS-1], t_row_bytes [0:MOST_TENSORS-1];
     reg [31:0] t_pitch [0:MOST_TENSORS-1], t_width [0:MOST_TENSORS-1], t_channels [0:MOST_TENSORS-1];
     integer tensors = 0, runs = 0, problems = 0, run_problems = 0, compared = 0;
-    reg [63:0] cycles = 0, run_cycles = 0;
+    reg [63:0] cycles = 0, run_cycles = 0, bell = 0;     // bell: cycle of the run's doorbell
 
     // Index in its tensor of the byte at `addr`; -1 if `addr` fills up a row.
     function integer element(input integer t, input [31:0] addr);
@@ -174,7 +174,7 @@ module esl_golden_tb #(
             $write("FIRST DIVERGENCE run=%0s", run_name);
             print_place(t, addr);
             $display(" expected=%0d actual=%0d cycle=%0d", $signed(memory.want_of(addr)), $signed(memory.byte_of(addr)),
-                     at);
+                     at - bell);
         end
     endtask
 
@@ -271,11 +271,13 @@ module esl_golden_tb #(
                     while (cycle < doorbell + (patience != 0 ? patience : limit)) #1000;
                     $display("HANG run=%0s no interrupt within %0d cycles of the doorbell", run_name, cycle - doorbell);
                     problem;
+                    bell = doorbell;
                     if (wrong && tensor_at(wrong_addr) >= 0) divergence(tensor_at(wrong_addr), wrong_addr, wrong_cycle);
                     verdict;
                 end
             join
             @(negedge clk);
+            bell = doorbell;
             run_cycles = done - doorbell;
             cycles = cycles + run_cycles;
         end
