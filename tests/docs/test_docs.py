@@ -19,7 +19,7 @@ import esl_ref.cli as command_line
 from tests.docs.blocks import PAGES, ROOT, Command, blocks, commands, links, mentions, name
 
 # Verbs that are run as they stand in the pages: seconds each, with nothing but what `make venv` installs.
-CHEAP = {"inspect", "run", "plan", "rtl", "allocate"}
+CHEAP = {"inspect", "run", "plan", "rtl", "allocate", "golden"}
 # Verbs whose commands are parsed in the everyday suite, and why; those of SLOW are run by `make test-slow`.
 SLOW = {
     "sim": "generates and Verilates an accelerator: minutes, and tests/sim does it with smaller means",
@@ -28,7 +28,7 @@ SLOW = {
 NEVER = {
     "bench": "measures an otherwise idle machine for minutes to an hour, on third-party models",
     "fuzz": "hundreds of layers take an hour; tests/sim/test_fuzz.py runs some",
-    "golden": "exports and replays packages: minutes, and tests/golden does it",
+    "golden replay": "compiles a simulation: minutes, and tests/golden does it",
 }
 # What is neither esl-ref nor make nor python: allowed, not run.
 OTHER = {
@@ -56,7 +56,13 @@ def written_by(command: Command) -> set[str]:
 
 def is_cheap(command: Command) -> bool:
     machine = "--executor machine" in command.text and command.words[1] in ("sim", "fuzz")
-    return is_ours(command) and (command.words[1] in CHEAP or machine)
+    never = " ".join(command.words[1:3]) in NEVER
+    return is_ours(command) and not never and (command.words[1] in CHEAP or machine)
+
+
+def in_order(of: list[Command]) -> list[object]:
+    """One process runs all commands of a page, as one may use what another wrote."""
+    return [pytest.param(c, marks=pytest.mark.xdist_group(f"docs {c.page}")) for c in of]
 
 
 def text_of(command: Command) -> str:
@@ -119,7 +125,7 @@ def test_there_are_commands():
     assert len(PAGES) > 8 and len(COMMANDS) > 20
 
 
-@pytest.mark.parametrize("command", [c for c in ESL_REF if is_cheap(c)], ids=text_of)
+@pytest.mark.parametrize("command", in_order([c for c in ESL_REF if is_cheap(c)]), ids=text_of)
 def test_cheap_commands_do_what_the_page_says(command, folder):
     run(command, folder, 300)
 
