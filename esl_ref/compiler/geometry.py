@@ -30,7 +30,8 @@ def commands(
         return
     if part:
         command = _kernel(arch, task, addresses, rows, groups, word, part)
-        yield command.replace(acc_in=part[0] > 0, acc_out=part[1] < task.kernel[0]), rows
+        slots = {"acc_in": part[0] > 0, "acc_out": part[1] < task.kernel[0], "acc_base": task.acc_base or 0}
+        yield command.replace(**slots), rows
         return
     if task.copies and groups == (0, task.groups(arch.lanes)):
         flat = _flattened(task, rows, arch.lanes)

@@ -134,6 +134,12 @@ class GroupBuilder:
         members = range(self.group.first, self.group.last)
         mine = with_lines({i: self.lowered.tasks[i] for i in members}, self.group.strip, self.arch)
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
+        slot = 0
+        for i in members:  # sums of one group may be under way together: none shares a slot
+            results = self.tasks[i].part_slots(self.arch.lanes)
+            if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= self.arch.acc_words - slot:
+                self.tasks[i] = self.tasks[i].replace(acc_base=slot)
+                slot += results
 
     def run(self) -> None:
         """Drive the group from its ends: tasks that no other of the group reads, side by side."""
@@ -153,7 +159,7 @@ class GroupBuilder:
         rows = min(rows, task.ofm.height)
         if task.keeps and self.done[index] == 0 and rows > 0:
             self._fill(index, task)
-        if rows > self.done[index] and self.group.strip < task.kernel[0] and task.sums_in_parts(self.arch):
+        if rows > self.done[index] and task.acc_base is not None:
             self._sum(index, task)
         while self.done[index] < rows:
             first = self.done[index]

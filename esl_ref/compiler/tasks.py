@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from esl_ref.arch import Arch
 from esl_ref.compiler.views import View
 from esl_ref.program.fields import Opcode, Rounding
 
@@ -80,6 +79,7 @@ class Task:
     run            CONV: bytes of one run, and runs per kernel row in `runs`, `run_step` bytes apart
     column         DEPTHWISE_WINDOW: whether rows go through the line buffers
     lines          DEPTHWISE_WINDOW: first line buffer column; with `keeps` each strip goes on where the last stopped
+    acc_base       first accumulator slot of sums that are spread over commands, None if they are not
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     """
 
@@ -105,6 +105,7 @@ class Task:
     column: bool = False
     lines: int = 0
     keeps: bool = False
+    acc_base: int | None = None
     pool_sum: bool = False
     macs: int = 0
 
@@ -138,7 +139,8 @@ class Task:
         """First ifm row that output row `first` adds to those that the windows above it have met."""
         return self.origin[0] + (first - 1) * self.stride[0] + self.kernel[0]
 
-    def sums_in_parts(self, arch: Arch) -> bool:
-        """Whether its sums may be spread over commands: a pooling sum with one row of results, a slot for each."""
-        results = self.groups(arch.lanes) * self.ofm.width
-        return self.pool_sum and self.ofm.height == 1 and self.kernel[0] > 1 and results <= arch.acc_words
+    def part_slots(self, lanes: int) -> int:
+        """Accumulator slots with which its sums may be spread over commands, one for each result of a pooling sum with
+        one row of them; 0 if they may not."""
+        spreads = self.pool_sum and self.ofm.height == 1 and self.kernel[0] > 1
+        return self.groups(lanes) * self.ofm.width if spreads else 0

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from esl_ref import arch
+from esl_ref.program.fields import Opcode
 from sim.fuzz import case_of, fuzz, shrink, try_layers
 from sim.jobs import Job, JobResult
 from sim.machine_backend import MachineBackend
@@ -61,3 +62,13 @@ def test_verdicts_name_what_differs() -> None:
 def test_layers_too_large_are_left_out() -> None:
     small = arch.load("tiny").with_depths(act_bytes=64)
     assert case_of(random_spec(3).__class__("conv", 0, 14, 14, 16, 16), small, MemoryTiming()) is None
+
+
+def test_average_of_two_border_columns_regression() -> None:
+    """Two border regions of a padded average, streamed together, summed into the same accumulator slot."""
+    spec = LayerSpec("average", 40329, 5, 2, 8, 8, (3, 3), padding=(0, 1, 2, 0))
+    case = case_of(spec, arch.load("tiny"), MemoryTiming())
+    assert case is not None
+    assert list(try_layers([case], [MachineBackend()])) == []
+    bases = {c["acc_base"] for c in case.job.program.commands if c.opcode is Opcode.POOL and c["acc_out"]}
+    assert len(bases) == 2
