@@ -87,7 +87,8 @@ def test_rtl_takes_only_the_contract_from_esl_ref():
 def test_sources_begin_with_the_licence_line():
     kinds = {".py", ".sv", ".v", ".cpp", ".h", ".vlt"}
     for path in tracked():
-        if path.suffix in kinds and (ROOT / path).stat().st_size:
+        generated = path.parts[:2] == ("golden", "packages")  # data, byte for byte what the exporter writes
+        if path.suffix in kinds and not generated and (ROOT / path).stat().st_size:
             head = (ROOT / path).read_text().splitlines()[:2]
             assert any("SPDX-License-Identifier: Apache-2.0" in line for line in head), path
 
