@@ -16,7 +16,9 @@ from esl_ref.planner.joint.price import Pricer
 __all__ = ["Candidate", "front"]
 
 STRIPS = ((1, 0), (1, 1), (2, 0), (4, 0))
-"""Strip heights and look-ahead that are tried for every group."""
+"""Strip heights and look-ahead that are tried for a group."""
+LONGEST = 16
+"""Tasks of a group above which only single rows stream: higher strips through many layers hold more than they save."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ def _modes(first: int, last: int, height: int) -> Iterator[Group]:
         if first == 0 and height > 1:  # the first task starts while the network input arrives
             yield Group(first, last, max(1, -(-height // 8)), 1)
     for strip, ahead in STRIPS:
-        if strip < height and (last - first > 1 or first == 0):
+        if strip < height and (last - first > 1 or first == 0) and (strip == 1 or last - first <= LONGEST):
             yield Group(first, last, strip, ahead)
 
 
