@@ -94,10 +94,10 @@ def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that `esl-ref WORDS` calls, and its own arguments."""
     found: click.Command = command_line.cli
     rest = list(words)
-    while isinstance(found, click.Group) and rest and not rest[0].startswith("-"):
+    while isinstance(found, click.Group) and rest and (found.name == "golden" or not rest[0].startswith("-")):
         with click.Context(found) as context:
             inner = found.get_command(context, rest[0])
-            if inner is None and found.name == "golden":  # `golden MODEL` is short for `golden export MODEL`
+            if inner is None and found.name == "golden":  # `golden ...` is short for `golden export ...`
                 inner, rest = found.get_command(context, "export"), ["export", *rest]
         assert inner is not None, f"no verb '{rest[0]}'"
         found, rest = inner, rest[1:]
@@ -152,7 +152,7 @@ def test_what_the_text_mentions_exists(page):
     for text in mentions(page):
         words = shlex.split(text)[1:]
         options = [w.split("=")[0] for w in words if w.startswith("-") and len(w) > 1]
-        verb, _ = resolve([w for w in words if not w.startswith("-")] or options)
+        verb, _ = resolve([w for w in words if not w.startswith("-")] + options)
         known = {o for p in verb.params for o in (*p.opts, *p.secondary_opts)} | {"--help", "-h"}
         assert set(options) <= known, f"{name(page)}: {text}"
 
