@@ -64,7 +64,7 @@ def test_the_guard_would_notice_public_signals(public, tmp_path):
 
 
 def test_hiding_internals_is_faster(hidden, public, tmp_path):
-    """Measured at 2.6 with these 64 lanes and 7.7 with 256; 1.5 is asked for, since the machine may be busy meanwhile."""
+    """Measured at 2.6 with these 64 lanes and 7.7 with 256; 1.5 is asked for, as the machine may be busy."""
     ratios = [cycles_per_second(hidden, tmp_path) / cycles_per_second(public, tmp_path) for _ in range(2)]
     print(f"hidden/public speed: {max(ratios):.1f}")
     assert max(ratios) > 1.5
