@@ -56,7 +56,10 @@ def _from_programs(package: Package, known: dict[str, Problem], progress: Progre
     if not entries or not vectors:
         return found
     whole = len(entries) == len(package.manifest["programs"]) and len(vectors) == len(package.manifest["vectors"])
-    with tempfile.TemporaryDirectory(prefix="esl-golden-check-") as scratch, PackageWriter(Path(scratch) / "p") as writer:
+    with (
+        tempfile.TemporaryDirectory(prefix="esl-golden-check-") as scratch,
+        PackageWriter(Path(scratch) / "p") as writer,
+    ):
         try:
             rederived(package, writer, entries, vectors, whole, progress)
         except EslError as error:
@@ -83,7 +86,12 @@ def _with_field(place: str, name: str, package: Package, entries: list[Entry]) -
 
 
 def rederived(
-    package: Package, writer: PackageWriter, entries: list[Entry], vectors: list[Vector], whole: bool, progress: Progress
+    package: Package,
+    writer: PackageWriter,
+    entries: list[Entry],
+    vectors: list[Vector],
+    whole: bool,
+    progress: Progress,
 ) -> None:
     """Write every file that follows from Programs and inputs."""
     manifest = package.manifest
@@ -101,7 +109,9 @@ def rederived(
         write_bus(writer, content, progress)
 
 
-def _entry(package: Package, record: dict[str, Any], known: dict[str, Problem], found: dict[str, Problem]) -> Entry | None:
+def _entry(
+    package: Package, record: dict[str, Any], known: dict[str, Problem], found: dict[str, Problem]
+) -> Entry | None:
     """The Program; if its file is damaged, where."""
     name = record["archive"]
     if not (package.folder / name).is_file():

@@ -33,7 +33,7 @@ class _Default(click.Group):
 
 @click.group("golden", cls=_Default)
 def command() -> None:
-    """Golden-vector packages: `golden MODEL --out DIR` exports, `golden check DIR` verifies, `golden replay DIR` simulates.
+    """Golden-vector packages: `golden MODEL --out DIR` exports one, `check DIR` verifies, `replay DIR` simulates it.
 
     A package holds Program, inputs, expected tensors and a self-checking SystemVerilog bench, and needs neither this
     project nor Python where it is used. Without a MODEL the committed packages are regenerated and compared.
@@ -45,10 +45,12 @@ def command() -> None:
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
 @click.option("--input", "input_files", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
               metavar="X.npy|X.npz|IMAGE", help="An input vector (may be given several times).")  # fmt: skip
-@click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="Random vectors, if no --input.")
+@click.option(
+    "--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="Random vectors, if no --input."
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the first random vector.")
 @click.option("--level", type=click.Choice(["tensor", "command", "bus"]), default="tensor", show_default=True,
-              help="tensor: every tensor; command: and what each command writes; bus: and every AXI access.")  # fmt: skip
+              help="tensor: all tensors; command: and what each one writes; bus: and every AXI access.")  # fmt: skip
 @click.option("--layers", metavar="A:B", help="Only operators A to B - 1, with their true inputs.")
 @click.option("--programs", default="plain,traced", show_default=True,
               help="plain: as deployed; traced: with every tensor stored for comparison.")  # fmt: skip
@@ -79,9 +81,12 @@ def export_command(model: Path | None, json_file: Path | None, **given: Any) -> 
     with progress_console().status("") as status, PackageWriter(given["out"]) as writer:
         export(content, writer, level=given["level"], formats=formats, progress=status.update)
         count, size = len(writer.files), sum(f["bytes"] for f in writer.files.values())
-    write_json(json_file, {"out": given["out"], "files": count, "bytes": size, "arch_hash": f"{content.arch.hash():016x}"})
+    write_json(
+        json_file, {"out": given["out"], "files": count, "bytes": size, "arch_hash": f"{content.arch.hash():016x}"}
+    )
     output_console().print(
-        f"{given['out']}: {count} files, {size} bytes, {len(list(content.runs()))} runs, architecture {content.arch.hash():016x}",
+        f"{given['out']}: {count} files, {size} bytes, {len(list(content.runs()))} runs, "
+        f"architecture {content.arch.hash():016x}",
         soft_wrap=True,
     )  # fmt: skip
 
@@ -112,15 +117,15 @@ def _content(model: Path, given: Mapping[str, Any]) -> Any:
 
 
 def _committed(rewrite: bool) -> None:
-    from golden.committed import PACKAGES, differences, regenerate
+    from golden.committed import PACKAGES, UNITS, differences, regenerate
 
     with progress_console().status("") as status:
         if rewrite:
             regenerate(status.update)
-            output_console().print(f"{len(PACKAGES)} committed packages written")
+            output_console().print(f"{len(PACKAGES) + len(UNITS)} committed packages written")
             return
         problems = differences(status.update)
-    _report(problems, f"{len(PACKAGES)} committed packages are what this version exports, byte for byte")
+    _report(problems, f"{len(PACKAGES) + len(UNITS)} committed packages are what this version exports, byte for byte")
 
 
 def _report(problems: Sequence[Any], good: str) -> None:
@@ -161,11 +166,11 @@ def check_command(package: Path, against: Path | None, arch_name: str | None, js
 @click.option("--rtl", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder or file of Verilog.")
 @click.option("--simulator", type=click.Choice(SIMULATORS), default="verilator", show_default=True)
 @click.option("--latency", type=click.IntRange(2, 65535), default=32, show_default=True, help="Of the memory, cycles.")
-@click.option("--stall", type=click.IntRange(0, 95), default=0, show_default=True, help="Percent of stalled handshakes.")
+@click.option(
+    "--stall", type=click.IntRange(0, 95), default=0, show_default=True, help="Percent of stalled handshakes."
+)
 @json_option
-def replay_command(
-    package: Path, rtl: Path, simulator: str, latency: int, stall: int, json_file: Path | None
-) -> None:
+def replay_command(package: Path, rtl: Path, simulator: str, latency: int, stall: int, json_file: Path | None) -> None:
     """Simulate PACKAGE on the Verilog in --rtl with its own bench; Python only builds and starts the simulation."""
     from golden.package import opened, refuse_other_arch
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from esl_ref.errors import CheckFailed
 from esl_ref.machine import Machine, WriteSet
+from esl_ref.machine.executor import OnCommand
 from esl_ref.program.commands import Command
 from golden.content import Content, Entry, Vector
 from golden.script import run_name
 from golden.surfaces import FILL, inputs_of, placed, run_bases
-from golden.writer import PackageWriter
+from golden.writer import HashedFile, PackageWriter
 
 __all__ = ["change_lines", "commands_file", "run_machine", "write_commands"]
 
@@ -40,9 +41,7 @@ def change_lines(written: WriteSet) -> Iterator[str]:
         yield f"{written.memory} {int(addresses[first]):x} {data[first:end].tobytes().hex()}"
 
 
-def run_machine(
-    entry: Entry, vector: Vector, on_command: Callable[[int, Command, WriteSet], None] | None = None
-) -> bytearray:
+def run_machine(entry: Entry, vector: Vector, on_command: OnCommand | None = None) -> bytearray:
     """External memory after the run of a Program on the ESL machine."""
     bases = run_bases(entry.program)
     memory = entry.program.memory_image(inputs_of(entry.program, vector.tensors), bases, FILL)
@@ -63,15 +62,20 @@ def check_outputs(entry: Entry, vector: Vector, memory: bytearray) -> None:
 def write_commands(writer: PackageWriter, content: Content, progress: Callable[[str], None]) -> None:
     """One file of change records per run."""
     for entry, vector in content.runs():
-        name, total = run_name(entry, vector), len(entry.program.commands)
         with writer.open(commands_file(entry, vector)) as file:
+            memory = run_machine(entry, vector, _recorder(file, entry, run_name(entry, vector), progress))
+        check_outputs(entry, vector, memory)
 
-            def record(index: int, command: Command, written: WriteSet) -> None:
-                info = entry.program.info(index)
-                file.write(f"command {index} {command.opcode.name} layer {info.layer}\n")
-                for line in change_lines(written):
-                    file.write(line + "\n")
-                if index % _EVERY == 0:
-                    progress(f"{name}: command {index} of {total}")
 
-            check_outputs(entry, vector, run_machine(entry, vector, record))
+def _recorder(file: HashedFile, entry: Entry, name: str, progress: Callable[[str], None]) -> OnCommand:
+    """Writes each command's records as it ends."""
+    total = len(entry.program.commands)
+
+    def record(index: int, command: Command, written: WriteSet) -> None:
+        file.write(f"command {index} {command.opcode.name} layer {entry.program.info(index).layer}\n")
+        for line in change_lines(written):
+            file.write(line + "\n")
+        if index % _EVERY == 0:
+            progress(f"{name}: command {index} of {total}")
+
+    return record

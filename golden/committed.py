@@ -65,8 +65,6 @@ def differences(progress: Progress = lambda what: None) -> list[Problem]:
         regenerate(progress, Path(scratch))
         for fresh in sorted(Path(scratch).iterdir()):
             with opened(fresh) as new, opened(FOLDER / fresh.name) as old:
-                problems += [
-                    Problem(f"{fresh.name}/{p.file}", p.what, p.place) for p in compare_packages(old, new)
-                ]
+                problems += [Problem(f"{fresh.name}/{p.file}", p.what, p.place) for p in compare_packages(old, new)]
                 problems += [Problem(f"{fresh.name}/{n}", "is not what was committed") for n in old.damaged()]
     return problems

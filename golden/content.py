@@ -77,7 +77,9 @@ def layer_range(graph: Graph, text: str) -> tuple[int, int]:
     """'A:B', 'A:', ':B' or 'A' -> operators [A, B); InputError if the model has none there."""
     match = re.fullmatch(r"(\d*)(:?)(\d*)", text.strip())
     if not match or not text.strip(" :"):
-        raise InputError(f"layers {text!r} are no range", hint="write A:B, operators A to B - 1 as `esl-ref inspect` counts")
+        raise InputError(
+            f"layers {text!r} are no range", hint="write A:B, operators A to B - 1 as `esl-ref inspect` counts"
+        )
     first = int(match[1] or 0)
     end = int(match[3] or len(graph.ops)) if match[2] else first + 1
     if not 0 <= first < end <= len(graph.ops):
@@ -110,7 +112,8 @@ def _entries(plain: Compiled, traced: Compiled, kinds: Sequence[str]) -> tuple[E
 
 
 def from_graph(
-    graph: Graph, arch: Arch, *, layers: tuple[int, int] | None = None, inputs: Sequence[tuple[str, Mapping[str, Array]]] = (),
+    graph: Graph, arch: Arch, *, layers: tuple[int, int] | None = None,
+    inputs: Sequence[tuple[str, Mapping[str, Array]]] = (),
     count: int = 1, seed: int = 1, kinds: Sequence[str] = KINDS, sram: int | None = None, sized: Arch | None = None,
     model: Path | None = None,
 ) -> Content:  # fmt: skip

@@ -169,5 +169,3 @@ def export(
     about = manifest(content, level, formats)
     writer.write("README.md", readme(about))
     writer.finish(about)
-
-

@@ -59,8 +59,9 @@ def _meaning(name: str, offset: int, manifest: dict[str, Any]) -> str:
     for program in manifest["programs"]:
         for block in program["blocks"]:
             if block["file"] == name:
-                return f"command {offset // COMMAND_BYTES} byte {offset % COMMAND_BYTES}" if block["name"] == "commands" \
-                    else f"constants byte {offset}"  # fmt: skip
+                if block["name"] == "commands":
+                    return f"command {offset // COMMAND_BYTES} byte {offset % COMMAND_BYTES}"
+                return f"constants byte {offset}"
     for run in manifest["runs"]:
         for record in (*run["inputs"], *run["expected"]):
             if record["file"] == name:

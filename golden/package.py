@@ -81,7 +81,9 @@ def _manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_bytes())
     except OSError as error:
-        raise InputError("holds no manifest.json", where=str(path.parent), hint="give a package's folder or archive") from error
+        raise InputError(
+            "holds no manifest.json", where=str(path.parent), hint="give a package's folder or archive"
+        ) from error
     except ValueError as error:
         raise InputError(f"is no JSON: truncated or changed ({error})", where=str(path)) from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:

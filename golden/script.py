@@ -14,8 +14,8 @@ from golden.hexfile import sums
 from golden.surfaces import FILL, blocks, placed, run_bases, spill_range
 
 __all__ = [
-    "FORMAT", "block_file", "bus_prefix", "expected_file", "input_file", "memory_bytes", "register_writes", "replay_script",
-    "run_name",
+    "FORMAT", "block_file", "bus_prefix", "expected_file", "input_file", "memory_bytes", "register_writes",
+    "replay_script", "run_name",
 ]  # fmt: skip
 
 FORMAT = 1

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds and runs the bench with Verilator (`--binary`) or Icarus Verilog. No Python is in the simulation.
 
-The tool chain itself is `sim.toolchain`'s business; to keep this package free of `sim`, callers hand in how Verilator is
-started (`Verilator`), and the verb does so from the entry point below.
+The tool chain itself is the business of `sim.toolchain`. To keep this package free of `sim`, callers hand in how
+Verilator is started (`Verilator`).
 """
 
 from __future__ import annotations

@@ -116,7 +116,14 @@ def array_unit(arch: Arch, seed: int = 1) -> Unit:
             lines.append(Line(fields, {"out_valid": int(last), **({"acc": _pack(total, 32)} if last else {})}, {}))
         if number % 3 == 0:
             lines.append(Line(idle, {"out_valid": 0}, {}))
-    inputs = (("valid", 1), ("first", 1), ("last", 1), ("use_window", 1), ("vector", 8 * lanes), ("weights", 8 * lanes**2))
+    inputs = (
+        ("valid", 1),
+        ("first", 1),
+        ("last", 1),
+        ("use_window", 1),
+        ("vector", 8 * lanes),
+        ("weights", 8 * lanes**2),
+    )
     about = "acc[o] = sum of vector[i] * weights[o * lanes + i] from `first` to `last`; out_valid with it"
     return Unit("array", about, inputs, (("out_valid", 1), ("acc", 32 * lanes)), tuple(lines))
 
@@ -168,6 +175,9 @@ def window_unit(arch: Arch, seed: int = 1) -> Unit:
             lines.append(Line({**zero, "chunk": chunk}, {"taps": value}, {"taps": care}))
     depth_bits, chunk_bits = (arch.line_depth - 1).bit_length(), max(1, (chunks - 1).bit_length())
     inputs = (("line_read", 1), ("line_early", depth_bits), ("shift", 1), ("column", 1), ("row_start", 1),
-              ("older_valid", arch.window_rows - 1), ("vector", 8 * lanes), ("pad", 8), ("chunk", chunk_bits))  # fmt: skip
-    about = "line_read one cycle before shift; from the cycle after it tap i of chunk j is column age j * T + i div rows"
+              ("older_valid", arch.window_rows - 1), ("vector", 8 * lanes), ("pad", 8),
+              ("chunk", chunk_bits))  # fmt: skip
+    about = (
+        "line_read one cycle before shift; from the cycle after it tap i of chunk j is column age j * T + i div rows"
+    )
     return Unit("window", about, inputs, (("taps", 8 * lanes**2),), tuple(lines))

@@ -26,8 +26,9 @@ _README = """# Unit vectors: {name}
 `stimulus.hex`, `expected.hex` and `care.hex` have one line per cycle; `manifest.json` says which bits are which field.
 Wrap the unit under test as module `esl_unit` (ports clk, rst, in, out) and give its latency in cycles:
 
-    iverilog -g2005 -s esl_golden_unit_tb -Pesl_golden_unit_tb.IN_WIDTH={inputs} -Pesl_golden_unit_tb.OUT_WIDTH={outputs} \\
-        -Pesl_golden_unit_tb.LINES={lines} -o unit.vvp esl_unit.v sv/esl_golden_unit_tb.sv && vvp -n unit.vvp +delay=LATENCY
+    iverilog -g2005 -s esl_golden_unit_tb -Pesl_golden_unit_tb.IN_WIDTH={inputs} \\
+        -Pesl_golden_unit_tb.OUT_WIDTH={outputs} -Pesl_golden_unit_tb.LINES={lines} \\
+        -o unit.vvp esl_unit.v sv/esl_golden_unit_tb.sv && vvp -n unit.vvp +delay=LATENCY
 """
 
 
@@ -93,7 +94,9 @@ def adapter(unit: Unit, module: str, *, ties: Mapping[str, int] | None = None, c
         ports += ["    .clk(clk)", "    .rst(rst)"]
     return (
         f"module esl_unit(input clk, input rst, input [{width_of(unit.inputs) - 1}:0] in, "
-        f"output [{width_of(unit.outputs) - 1}:0] out);\n  {module} unit (\n" + ",\n".join(ports) + "\n  );\nendmodule\n"
+        f"output [{width_of(unit.outputs) - 1}:0] out);\n  {module} unit (\n"
+        + ",\n".join(ports)
+        + "\n  );\nendmodule\n"
     )
 
 

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 from esl_ref.errors import InputError
 
-__all__ = ["ARCHIVE", "MANIFEST", "PackageWriter", "manifest_digest", "manifest_text", "unpack_archive"]
+__all__ = ["ARCHIVE", "MANIFEST", "HashedFile", "PackageWriter", "manifest_digest", "manifest_text", "unpack_archive"]
 
 MANIFEST = "manifest.json"
 ARCHIVE = ".tar.zst"
@@ -37,7 +37,7 @@ def manifest_text(manifest: dict[str, Any]) -> str:
     return json.dumps({**manifest, "manifest_sha256": manifest_digest(manifest)}, indent=1, sort_keys=True) + "\n"
 
 
-class _Hashed:
+class HashedFile:
     """A file that hashes what goes into it."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -79,14 +79,14 @@ class PackageWriter:
             raise _refused(self.out, error) from error
 
     @contextmanager
-    def open(self, name: str) -> Iterator[_Hashed]:
+    def open(self, name: str) -> Iterator[HashedFile]:
         """A file to stream into; its hash is noted when the block ends."""
         if name in self.files:
             raise ValueError(f"{name} is written twice")
         path = self._folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            hashed = _Hashed(file)
+            hashed = HashedFile(file)
             yield hashed
         self.files[name] = {"sha256": hashed.digest.hexdigest(), "bytes": hashed.size}
 
@@ -107,7 +107,9 @@ class PackageWriter:
 
 
 def _refused(out: Path, error: OSError) -> InputError:
-    return InputError(f"the package cannot be written ({error.strerror or error}); nothing is left behind", where=str(out))
+    return InputError(
+        f"the package cannot be written ({error.strerror or error}); nothing is left behind", where=str(out)
+    )
 
 
 def _check_target(out: Path) -> None:

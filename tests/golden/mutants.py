@@ -12,7 +12,13 @@ from pathlib import Path
 __all__ = ["BITS", "Mutant", "flip_data_bit", "flip_digit", "with_mutants"]
 
 # Register -> bits whose inversion changes results whatever the layer's scale: high ones before the shift, any after it.
-BITS = {"x_1": range(16, 32), "hh": range(16, 32), "scaled_7": range(2, 9), "saturated_8": range(2, 9), "out": range(2, 9)}
+BITS = {
+    "x_1": range(16, 32),
+    "hh": range(16, 32),
+    "scaled_7": range(2, 9),
+    "saturated_8": range(2, 9),
+    "out": range(2, 9),
+}
 _MODULE = re.compile(r"^module \S*requantiser_(\d+) .*?^endmodule$", re.MULTILINE | re.DOTALL)
 
 

@@ -56,7 +56,9 @@ def test_any_flipped_bit_is_reported_at_its_file_and_place(head_package: Path, c
             assert found[0].place, f"{name} bit {bit}"
 
 
-def test_a_flipped_byte_of_a_tensor_is_named_by_coordinates(embedded: Content, embedded_package: Path, copied: Copy) -> None:
+def test_a_flipped_byte_of_a_tensor_is_named_by_coordinates(
+    embedded: Content, embedded_package: Path, copied: Copy
+) -> None:
     folder = copied(embedded_package)
     conv = next(p for p in placed(embedded.entries[1].program, "trace") if p.surface.name == "pw3")
     path = folder / "vectors/v0/t0/expected.pw3.hex"

@@ -24,7 +24,9 @@ def _run(*words: str | Path) -> str:
 
 def test_model_without_a_subcommand_exports(tmp_path: Path) -> None:
     out = tmp_path / "p"
-    said = _run(MODEL, "--arch", "tiny", "--layers", "13", "--format", "hex", "--out", out, "--json", tmp_path / "r.json")
+    said = _run(
+        MODEL, "--arch", "tiny", "--layers", "13", "--format", "hex", "--out", out, "--json", tmp_path / "r.json"
+    )
     record = json.loads((tmp_path / "r.json").read_text())
     assert f"{record['files']} files" in said and (out / "replay.txt").is_file()
     assert "sound, 2 runs re-derived" in _run("check", out)

@@ -56,7 +56,12 @@ def test_flipped_bits_of_the_requantiser_are_reported_in_their_lane(
     ("bus/p0.v0.store.txt", 0, "BUS burst differs"), ("bus/p0.v0.wdata.txt", 0, "BUS data beat differs"),
 ])  # fmt: skip
 def test_a_changed_transaction_is_reported(
-    built: tuple[Bench, list[Mutant]], head_package: Path, copied: Callable[[Path], Path], name: str, line: int, said: str
+    built: tuple[Bench, list[Mutant]],
+    head_package: Path,
+    copied: Callable[[Path], Path],
+    name: str,
+    line: int,
+    said: str,
 ) -> None:
     folder = copied(head_package)
     lines = (folder / name).read_text().splitlines()

@@ -32,7 +32,9 @@ def built(embedded: Content, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     folder = tmp_path_factory.mktemp("verilator")
     text, mutants = with_mutants(generate(embedded.arch).verilog, MUTANTS, seed=4)
     (folder / "esl_accel.v").write_text(text)
-    return build_verilator([folder / "esl_accel.v"], embedded.arch.axi_bytes, 1 << 20, build_root(), _verilator()), mutants
+    return build_verilator(
+        [folder / "esl_accel.v"], embedded.arch.axi_bytes, 1 << 20, build_root(), _verilator()
+    ), mutants
 
 
 @pytest.mark.slow
@@ -47,7 +49,9 @@ def test_two_hundred_flipped_bits_are_reported_in_place(
 ) -> None:
     folder, rng = copied(embedded_package), random.Random(200)
     for number in range(FLIPS):
-        expect_file_flip(built[0], folder, embedded, rng, r"expected\." if number % 2 else r"commands|constants|input\.")
+        expect_file_flip(
+            built[0], folder, embedded, rng, r"expected\." if number % 2 else r"commands|constants|input\."
+        )
     for mutant in built[1]:
         expect_mutant(built[0], embedded_package, embedded, mutant)
 
@@ -57,8 +61,8 @@ def test_sequence_items_compile(tmp_path: Path) -> None:
     tools = find_toolchain()
     (tmp_path / "t.sv").write_text(
         f'`include "{BENCH / "esl_golden_items.svh"}"\n'
-        "module t; esl_golden_reader r; esl_golden_item i; initial begin r = new(\"x\"); while (r.next(i)) "
-        "$display(\"%0d\", i.kind); end endmodule\n"
+        'module t; esl_golden_reader r; esl_golden_item i; initial begin r = new("x"); while (r.next(i)) '
+        '$display("%0d", i.kind); end endmodule\n'
     )
     command = [str(tools.verilator), "--lint-only", "--timing", "-Wno-fatal", str(tmp_path / "t.sv")]
     done = subprocess.run(command, capture_output=True, text=True, env=tools.environment())

@@ -14,7 +14,9 @@ from golden.units import UNITS, adapter, export_unit, width_of
 from tests.golden.verilog_units import DELAYS, unit_verilog
 
 
-def _simulate(name: str, folder: Path, arch_name: str = "tiny", profile: Profile = Profile.TFLITE, mutate: str = "") -> str:
+def _simulate(
+    name: str, folder: Path, arch_name: str = "tiny", profile: Profile = Profile.TFLITE, mutate: str = ""
+) -> str:
     if shutil.which("iverilog") is None:
         pytest.skip("Icarus Verilog (iverilog) is not installed")
     arch = load_arch(arch_name).with_depths(profile=profile, line_depth=8)  # type: ignore[arg-type]

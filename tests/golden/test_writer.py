@@ -41,7 +41,7 @@ def test_full_disk_while_writing_keeps_the_package_before(tmp_path: Path, monkey
     def full(self: object, data: bytes | str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module._Hashed, "write", full)
+    monkeypatch.setattr(module.HashedFile, "write", full)
     with pytest.raises(InputError, match="No space left"):
         _write(tmp_path / "p")
     assert [p.name for p in tmp_path.iterdir()] == ["p"] and (tmp_path / "p/a/b.txt").read_text() == "text"

@@ -5,8 +5,8 @@
     report = await replay.run_all()      # raises AssertionError at the first divergence
 
 `memory` is anything with `__setitem__` and `__getitem__` on byte slices (a bytearray, cocotbext-axi's sparse memory),
-`write(address, value)` and `read(address)` are coroutines on the AXI4-Lite link. Needs only the package's replay.txt and
-hex files, and this file.
+`write(address, value)` and `read(address)` are coroutines on the AXI4-Lite link. Needs only the package's replay.txt
+and hex files, and this file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class Replay:
 
     def __init__(
         self, package: str | Path, memory: Any, *, write: Callable[[int, int], Awaitable[Any]],
-        read: Callable[[int], Awaitable[int]], irq: Any = None, until_irq: Callable[[int], Awaitable[Any]] | None = None,
+        read: Callable[[int], Awaitable[int]], irq: Any = None,
+        until_irq: Callable[[int], Awaitable[Any]] | None = None,
     ) -> None:  # fmt: skip
         self.package, self.memory, self.write, self.read = Path(package), memory, write, read
         self.until_irq = until_irq or _edge_of(irq)
@@ -97,7 +98,9 @@ class Replay:
         for tensor in self.tensors:
             for address, (y, x, c) in tensor.bytes():
                 want, got = self.expected[address], self.memory[address : address + 1][0]
-                assert want == got, f"{self.run}: tensor {tensor.name} y={y} x={x} channel={c} expected={want} actual={got}"
+                assert want == got, (
+                    f"{self.run}: tensor {tensor.name} y={y} x={x} channel={c} expected={want} actual={got}"
+                )
         self.passed.append(self.run)
 
     async def _end(self) -> None:
