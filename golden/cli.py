@@ -175,6 +175,8 @@ def replay_command(package: Path, rtl: Path, simulator: str, latency: int, stall
     from golden.package import opened, refuse_other_arch
 
     with opened(package) as one, progress_console().status("building the bench") as status:
+        if one.manifest["level"] == "unit":
+            raise InputError("is a unit package", where=str(package), hint="its README says how to play it")
         sidecar = (rtl if rtl.is_dir() else rtl.parent) / "esl_accel.json"
         if sidecar.is_file():
             refuse_other_arch(one, json.loads(sidecar.read_text())["arch_hash"], f"the RTL in {rtl}")
@@ -193,6 +195,19 @@ def replay_command(package: Path, rtl: Path, simulator: str, latency: int, stall
     if not outcome.passed:
         raise CheckFailed("the replay failed", where=str(package))
     output_console().print(f"{simulator}: {outcome.cycles} cycles in {outcome.seconds:.2f} s, {rate:,.0f} cycles/s")
+
+
+@command.command("unit")
+@click.argument("unit", type=click.Choice(["requantise", "window", "array"]))
+@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the package goes.")
+def unit_command(unit: str, arch_name: str, out: Path) -> None:
+    """Export corner cases for one block alone: requantiser, line buffers and window, or array."""
+    from esl_ref.arch import load as load_arch
+    from golden.units import export_unit
+
+    made = export_unit(unit, load_arch(arch_name), out)
+    output_console().print(f"{out}: {len(made.lines)} cycles for the unit {unit}", soft_wrap=True)
 
 
 def build(rtl: Path, data_bytes: int, memory_bytes: int, simulator: str) -> Bench:

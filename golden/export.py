@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import platform
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -93,10 +92,7 @@ def manifest(content: Content, level: str, formats: Sequence[str]) -> dict[str, 
         "model_sha256": content.model_sha256, "layers": list(content.layers), "seed": content.seed,
         "arch": content.arch.to_dict(), "arch_hash": f"{content.arch.hash():016x}",
         "profile": content.arch.profile.value, "memory_bytes": memory_bytes(content),
-        "tools": {
-            "esl-ref": __version__, "numpy": np.__version__,
-            "python": ".".join(platform.python_version_tuple()[:2]),
-        },
+        "tools": {"esl-ref": __version__, "numpy": np.__version__},
         "vectors": [{"name": v.name, "origin": v.origin} for v in content.vectors],
         "programs": _program_records(content), "runs": run_records(content),
         "operators": [

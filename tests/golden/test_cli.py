@@ -40,6 +40,13 @@ def test_wrong_options_leave_nothing_behind(tmp_path: Path, options: list[str]) 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_unit_packages_are_exported_but_not_replayed_on_a_whole_design(tmp_path: Path) -> None:
+    assert "cycles for the unit requantise" in _run("unit", "requantise", "--arch", "tiny", "--out", tmp_path / "u")
+    assert "sound" in _run("check", tmp_path / "u")
+    with pytest.raises(InputError, match="is a unit package"):
+        _run("replay", tmp_path / "u", "--rtl", tmp_path)
+
+
 def test_export_needs_a_place() -> None:
     with pytest.raises(InputError, match="--out"):
         _run(MODEL)

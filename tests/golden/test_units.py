@@ -50,6 +50,11 @@ def test_a_wrong_requantiser_fails_at_a_line(tmp_path: Path) -> None:
     assert "FIRST DIVERGENCE line=1 " in _simulate("requantise", tmp_path, mutate="out <=")
 
 
+@pytest.mark.parametrize(("name", "register"), [("array", "acc_3"), ("window", "slot_3")])
+def test_a_wrong_bit_in_array_or_window_fails(name: str, register: str, tmp_path: Path) -> None:
+    assert "FIRST DIVERGENCE line=" in _simulate(name, tmp_path, mutate=f"    {register} <=")
+
+
 def test_corner_cases_are_among_the_vectors() -> None:
     lines = UNITS["requantise"](load_arch("tiny")).lines
     outs = [line.expected["out"] for line in lines]
