@@ -264,7 +264,7 @@ module esl_golden_tb #(
             write_register(offset, 32'd1);
             fork : waiting
                 begin
-                    while (irq !== 1'b1) @(negedge clk);
+                    if (irq !== 1'b1) @(posedge irq);
                     disable waiting;
                 end
                 begin
