@@ -201,12 +201,14 @@ def replay_command(package: Path, rtl: Path, simulator: str, latency: int, stall
 @click.argument("unit", type=click.Choice(["requantise", "window", "array"]))
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the package goes.")
-def unit_command(unit: str, arch_name: str, out: Path) -> None:
+@json_option
+def unit_command(unit: str, arch_name: str, out: Path, json_file: Path | None) -> None:
     """Export corner cases for one block alone: requantiser, line buffers and window, or array."""
     from esl_ref.arch import load as load_arch
     from golden.units import export_unit
 
     made = export_unit(unit, load_arch(arch_name), out)
+    write_json(json_file, {"unit": unit, "package": out, "cycles": len(made.lines)})
     output_console().print(f"{out}: {len(made.lines)} cycles for the unit {unit}", soft_wrap=True)
 
 
