@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ __all__ = ["KINDS", "Content", "Entry", "Vector", "from_graph", "layer_range", "
 
 Array = npt.NDArray[Any]
 KINDS = ("plain", "traced")
+_LONGEST_NAME = 60
 
 
 @dataclass(frozen=True)
@@ -69,8 +71,9 @@ class Content:
 
 
 def safe_name(name: str) -> str:
-    """A tensor's name as a word of files and scripts."""
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:100] or "_"
+    """A tensor's name as a word of files and scripts; one that had to be changed gets its CRC-32, to stay unique."""
+    clean = re.sub(r"[^A-Za-z0-9_.-]", "_", name)[:_LONGEST_NAME]
+    return clean if clean == name and name else f"{clean}-{zlib.crc32(name.encode()):08x}"
 
 
 def layer_range(graph: Graph, text: str) -> tuple[int, int]:

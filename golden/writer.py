@@ -137,7 +137,7 @@ def _archive(folder: Path, out: Path) -> None:
     try:
         stem = out.name[: -len(ARCHIVE)]
         with os.fdopen(handle, "wb") as file, zstandard.ZstdCompressor(level=_LEVEL).stream_writer(file) as packed:
-            with tarfile.open(fileobj=packed, mode="w|", format=tarfile.USTAR_FORMAT) as tar:
+            with tarfile.open(fileobj=packed, mode="w|", format=tarfile.PAX_FORMAT) as tar:
                 for path in sorted(p for p in folder.rglob("*") if p.is_file()):
                     entry = tarfile.TarInfo(f"{stem}/{path.relative_to(folder).as_posix()}")
                     entry.size, entry.mode = path.stat().st_size, 0o644

@@ -276,7 +276,7 @@ module esl_golden_tb #(
                     verdict;
                 end
             join
-            @(negedge clk);
+            repeat (2) @(negedge clk);              // until `done` has taken the edge's cycle
             bell = doorbell;
             run_cycles = done - doorbell;
             cycles = cycles + run_cycles;

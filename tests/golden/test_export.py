@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from esl_ref.errors import InputError
 from esl_ref.executor import random_inputs, run
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
-from golden.content import Content, from_graph, layer_range
+from golden.content import Content, from_graph, layer_range, safe_name
 from golden.export import export
 from golden.hexfile import parse_hex
 from golden.package import opened
@@ -56,6 +57,13 @@ def test_layers_have_their_true_inputs(head: Content) -> None:
     assert head.graph.inputs == ("conv5",) and len(head.graph.ops) == 3
     for name in ("conv5", "pool5", "fc6"):
         assert np.array_equal(tensors[name], whole[name])
+
+
+def test_names_stay_different() -> None:
+    names = ["a/b", "a_b", "a:b", "x" * 200, "x" * 201, "", "conv1"]
+    safe = [safe_name(n) for n in names]
+    assert len(set(safe)) == len(names) and safe[-1] == "conv1"
+    assert all(re.fullmatch(r"[A-Za-z0-9_.-]{1,69}", s) for s in safe)
 
 
 @pytest.mark.parametrize(("text", "want"), [("2:4", (2, 4)), ("3", (3, 4)), (":2", (0, 2)), ("12:", (12, 15))])
