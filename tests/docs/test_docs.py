@@ -125,6 +125,7 @@ def test_there_are_commands():
     assert len(PAGES) > 8 and len(COMMANDS) > 20
 
 
+@pytest.mark.xdist_group("docs")  # one worker and folder: a page's commands build on each other
 @pytest.mark.parametrize("command", in_order([c for c in ESL_REF if is_cheap(c)]), ids=text_of)
 def test_cheap_commands_do_what_the_page_says(command, folder):
     run(command, folder, 300)
