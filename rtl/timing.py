@@ -10,7 +10,8 @@ from __future__ import annotations
 from esl_ref.arch import Arch
 
 __all__ = [
-    "ACCUMULATE_LATENCY", "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY", "SLOT_GAP", "TREE_STAGES",
+    "ACCUMULATE_LATENCY", "CLAMP_STAGES", "ELTWISE_LATENCY", "LINE_AHEAD", "POOL_LATENCY", "REQUANTISE_LATENCY",
+    "SLOT_GAP", "TREE_STAGES",
     "WINDOW_LATENCY", "done_latency", "header_gap", "mac_latency", "post_latency",
 ]  # fmt: skip
 

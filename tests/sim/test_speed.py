@@ -27,7 +27,8 @@ def test_cocotb_reaches_half_of_the_bare_loop():
 
 
 @pytest.mark.parametrize(
-    "golden, cocotb, message", [(0.5, 80.0, ""), (0.2, 80.0, "golden runs at 0.20"), (0.5, 40.0, "simulation runs at 0.40")]
+    "golden, cocotb, message",
+    [(0.5, 80.0, ""), (0.2, 80.0, "golden runs at 0.20"), (0.5, 40.0, "simulation runs at 0.40")],
 )
 def test_verb_reports_and_judges(monkeypatch, tmp_path, golden, cocotb, message):
     speed = SimulationSpeed("net", "base", 1000, cocotb, 100.0, 2.0)
