@@ -69,7 +69,7 @@ def text_of(command: Command) -> str:
     return f"{command.page}: {command.text}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # per worker: tests of other modules may run between two commands of a page
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working folder like the top of the repository, in which `build/` is nobody's, with the pages' TOML files."""
     here = tmp_path_factory.mktemp("docs")
@@ -125,7 +125,6 @@ def test_there_are_commands():
     assert len(PAGES) > 8 and len(COMMANDS) > 20
 
 
-@pytest.mark.xdist_group("docs")  # one worker and folder: a page's commands build on each other
 @pytest.mark.parametrize("command", in_order([c for c in ESL_REF if is_cheap(c)]), ids=text_of)
 def test_cheap_commands_do_what_the_page_says(command, folder):
     run(command, folder, 300)
