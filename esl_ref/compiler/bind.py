@@ -15,8 +15,6 @@ from esl_ref.ir import Graph, Op
 
 __all__ = ["Binder", "contiguous"]
 
-ALIASES = (ir.Reshape, ir.Slice)
-
 
 def contiguous(view: View, shape: tuple[int, int, int]) -> View | None:
     """The bytes of `view` as a dense map of `shape`, or None if they have gaps."""
@@ -64,10 +62,6 @@ class Binder:
             return False
         self._set(tensor, view)
         return True
-
-    def storages(self) -> dict[str, Storage]:
-        """All storages, by name."""
-        return {v.storage.name: v.storage for v in self.views.values()}
 
     def _fresh(self, tensor: str) -> View:
         shape = self.shape(tensor)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from esl_ref.compiler.schedule import WHOLE, Group
+from esl_ref.compiler.schedule import Group
 from esl_ref.planner.joint.price import Pricer
 
 __all__ = ["Candidate", "front"]
@@ -70,8 +70,3 @@ def front(pricer: Pricer, progress: Callable[[int, int], None] | None = None) ->
         if progress:
             progress(last, len(tasks))
     return best[-1]
-
-
-def layer_by_layer(count: int) -> tuple[Group, ...]:
-    """One group per task."""
-    return tuple(Group(i, i + 1, WHOLE, 0) for i in range(count))
