@@ -61,12 +61,12 @@ _SELU_ALPHA, _SELU_SCALE = 1.6732, 1.0507
 
 def _exp_minus_one(x: FloatArray) -> FloatArray:
     """exp(x) - 1 for the negative side only, so that the other side cannot overflow."""
-    return np.expm1(np.minimum(x, 0))
+    return np.asarray(np.expm1(np.minimum(x, 0)))
 
 
 def _logistic(x: FloatArray) -> FloatArray:
     # tanh never overflows, exp(-x) does from -89 on.
-    return 0.5 * np.tanh(0.5 * x) + 0.5
+    return np.asarray(0.5 * np.tanh(0.5 * x) + 0.5)
 
 
 def _stair(x: FloatArray) -> FloatArray:

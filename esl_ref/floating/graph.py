@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float graph: a network before quantisation. Tensors are float32, NHWC with batch 1; layouts are settled at import.
+"""The float graph: a network before quantisation.
 
+Tensors are float32, NHWC with batch 1: front ends settle layouts at import.
 It mirrors `esl_ref.ir`, with real numbers in place of integer parameters. Batch norm is folded into the convolution
 before it by the front end. Weights are `Parameter`s, which are read when a layer runs and let go after it.
 """
@@ -82,7 +83,7 @@ class Dense(FloatOp):
 
 @dataclass(frozen=True)
 class Local(FloatOp):
-    """A convolution whose every output place has weights of its own: weight [OH, OW, O, KH, KW, I], bias [OH, OW, O]."""
+    """Convolution with weights of its own at every output place: weight [OH, OW, O, KH, KW, I], bias [OH, OW, O]."""
 
     weight: Parameter
     bias: Parameter
