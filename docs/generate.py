@@ -28,9 +28,9 @@ def registers_page() -> str:
 
 def memory_map(sram: int | None) -> str:
     """The embedded model's plan on `base`, as a picture."""
-    from esl_ref.compiler import compile_model
     from esl_ref.frontends import load
     from esl_ref.models import embedded_path
+    from esl_ref.pipeline import compile_model
     from esl_ref.report.memory_map import memory_map_svg
     from esl_ref.report.plan import report
 

@@ -20,11 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from esl_ref.arch import Arch
-from esl_ref.compiler import compile_model
 from esl_ref.compiler.model import Compiled
 from esl_ref.errors import InputError
 from esl_ref.executor import random_inputs, run
 from esl_ref.ir import Graph
+from esl_ref.pipeline import compile_model
 from esl_ref.program.image import Program
 
 __all__ = ["KINDS", "Content", "Entry", "Vector", "from_graph", "layer_range", "safe_name"]

@@ -46,7 +46,7 @@ def _planned(model: Path, arch: Arch, sram: int | None) -> Arch:
     """`arch` with the depths the model's plan needs."""
     # Here, so that generating for a size does not import the compiler.
     from esl_ref import frontends
-    from esl_ref.compiler.model import compile_model
+    from esl_ref.pipeline import compile_model
 
     graph = frontends.load(model)
     with progress_console().status(f"planning {graph.name}"):

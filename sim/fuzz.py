@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from esl_ref.arch import Arch
-from esl_ref.compiler import Choice, compile_model
+from esl_ref.compiler import Choice
 from esl_ref.compiler.model import Strategy
 from esl_ref.compiler.schedule import Group
 from esl_ref.errors import BudgetError, NumericError, PlanError
 from esl_ref.executor import run
+from esl_ref.pipeline import compile_model
 from sim.compare import differing
 from sim.jobs import Backend, Job, JobResult
 from sim.machine_backend import MachineBackend

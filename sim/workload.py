@@ -15,12 +15,12 @@ from typing import Any
 import numpy.typing as npt
 
 from esl_ref.arch import Arch
-from esl_ref.compiler import compile_model
 from esl_ref.compiler.model import Choice, Compiled
 from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.errors import PlanError
 from esl_ref.executor import run
 from esl_ref.ir import Graph
+from esl_ref.pipeline import compile_model
 from sim.jobs import Job
 from sim.runner import MemoryTiming
 

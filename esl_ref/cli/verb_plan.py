@@ -158,9 +158,9 @@ def command(
     """
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
-    from esl_ref.compiler import compile_model
     from esl_ref.compiler.model import Strategy
     from esl_ref.frontends import load
+    from esl_ref.pipeline import compile_model
     from esl_ref.planner import choose
     from esl_ref.report.plan import report
     from esl_ref.workloads.convert import shape_graph

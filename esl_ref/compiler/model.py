@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,23 +12,21 @@ import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.compiler import fold
-from esl_ref.compiler.emit import emit
 from esl_ref.compiler.lines import columns_needed
 from esl_ref.compiler.lower import Lowered, lower
 from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
-from esl_ref.compiler.sizing import Sizing, scratch_bytes
+from esl_ref.compiler.sizing import Sizing
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import PlanError
 from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
-from esl_ref.planner.storage import Interval, StoragePlan, check_budget, plan_storage
+from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.program.image import Program
 
 __all__ = [
-    "Choice", "Compiled", "HostStep", "ProgramStep", "Strategy", "compile_model", "prepare",
-    "realise", "run_steps",
+    "Choice", "Compiled", "HostStep", "ProgramStep", "Realised", "Strategy", "prepare", "realise", "run_steps",
 ]  # fmt: skip
 
 
@@ -126,50 +124,6 @@ def _intervals(schedule: Schedule) -> tuple[Interval, ...]:
 
 Strategy = Callable[[Graph, Lowered, Sizing, int | None], Choice]
 """How a planner is asked: (folded graph, lowered segment, how machines are sized, SRAM budget or None)."""
-
-
-def compile_model(
-    graph: Graph, arch: Arch, *, sram: int | None = None, trace: bool = False, sized: Arch | None = None,
-    strategy: Strategy | None = None, choices: Sequence[Choice] | None = None,
-) -> Compiled:  # fmt: skip
-    """Compile `graph` for `arch`, whose depths the plan sets.
-
-    sram: activation SRAM bytes to fit and to build (default: what the plan needs). trace: also store every tensor that
-    is ever whole on chip to external memory, for comparison. sized: use exactly this machine instead of sizing one.
-    strategy: the planner (default: the joint one); choices: a plan made before, one choice per accelerator segment.
-    BudgetError if it does not fit.
-    """
-    from esl_ref.planner.choose import joint  # it needs this module's passes
-
-    scratch = scratch_bytes(arch)
-    folded, arch, segments, lowered = prepare(graph, sized or arch, shaped=sized is not None)
-    sizing = Sizing(arch, tuple(lowered.values()), scratch, sized)
-    machine = sizing.planning()
-    budget = sram if sram is not None else (sized.act_bytes if sized else None)
-    given = iter(choices or ())
-    chosen = {n: next(given, None) or (strategy or joint)(folded, low, sizing, budget) for n, low in lowered.items()}
-    done = {n: realise(low, chosen[n], machine, trace=trace) for n, low in lowered.items()}
-    height, columns = (max(getattr(r, name) for r in done.values()) for name in ("height", "columns"))
-    for realised in done.values():
-        if budget is not None:
-            check_budget(realised.plan, budget, graph.name)
-    final = sizing.fitted(height if sram is None else sram, columns)
-    steps: list[HostStep | ProgramStep] = []
-    for n, segment in enumerate(segments):
-        if segment.host:
-            steps.append(HostStep(segment))
-            continue
-        program = emit(
-            folded,
-            done[n].schedule,
-            final,
-            done[n].plan.addresses,
-            segment.inputs,
-            f"{graph.name}.{n}",
-            chosen[n].parts,
-        )
-        steps.append(ProgramStep(segment, lowered[n], chosen[n], done[n].schedule, done[n].plan, program))
-    return Compiled(folded, final, tuple(steps))
 
 
 Array = npt.NDArray[Any]

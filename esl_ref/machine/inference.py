@@ -8,13 +8,14 @@ from typing import Any
 
 from esl_ref import arch as arch_module
 from esl_ref.arch import Arch
-from esl_ref.compiler import ProgramStep, compile_model
+from esl_ref.compiler import ProgramStep
 from esl_ref.compiler.model import run_steps
 from esl_ref.executor import check_inputs
 from esl_ref.ir import Graph, Op
 from esl_ref.machine.machine import execute
 from esl_ref.ops import lookup
 from esl_ref.ops.registry import Array
+from esl_ref.pipeline import compile_model
 
 __all__ = ["run"]
 

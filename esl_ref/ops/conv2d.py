@@ -9,6 +9,7 @@ import numpy as np
 
 from esl_ref.ir import Conv2D, Tensor
 from esl_ref.ops.finish import channel, finish, slice_channels
+from esl_ref.ops.float_finish import finisher
 from esl_ref.ops.gemm import dot_bound, exact_dtype
 from esl_ref.ops.registry import Array, register
 from esl_ref.ops.windows import out_size, pad_map, tap_view
@@ -16,7 +17,7 @@ from esl_ref.ops.windows import out_size, pad_map, tap_view
 __all__ = ["fast", "naive", "out_shape"]
 
 _BLOCK_ELEMENTS = 1 << 16
-"""Outputs per block of rows: their int64 accumulators (512 KiB) stay in a second-level cache until they are bytes."""
+"""Outputs per block of rows: their 64-bit accumulators (512 KiB) stay in a second-level cache until they are bytes."""
 
 
 def out_shape(op: Conv2D, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -73,7 +74,7 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
     matrices = np.ascontiguousarray(weight.transpose(1, 2, 3, 0).reshape(kh, kw * depth, units).astype(dtype))
     constant = op.bias[channels].astype(np.int64) - op.zero_in * weight.sum(axis=(1, 2, 3))
     columns = _columns(op, pad_map(ifm, op.padding, op.zero_in, dtype), ow)
-    requant = slice_channels(op.requant, channels)
+    finish_block = finisher(slice_channels(op.requant, channels), op.act, constant, ofm.dtype)
     step = max(1, _BLOCK_ELEMENTS // (n * ow * units))
     for y in range(0, oh, step):
         count = min(step, oh - y)
@@ -84,9 +85,7 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
             product = rows.reshape(-1, kw * depth) @ matrices[ky]
             acc = product if acc is None else np.add(acc, product, out=acc)
         assert acc is not None
-        total = acc.astype(np.int64)
-        total += constant
-        ofm[:, y : y + count, :, channels] = finish(total, requant, op.act, ofm.dtype).reshape(n, count, ow, units)
+        ofm[:, y : y + count, :, channels] = finish_block(acc).reshape(n, count, ow, units)
 
 
 def fast(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:

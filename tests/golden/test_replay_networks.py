@@ -10,10 +10,10 @@ import pytest
 
 from esl_ref.arch import Arch
 from esl_ref.arch import load as load_arch
-from esl_ref.compiler import compile_model
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model
 from golden.check import check
 from golden.content import from_graph
 from golden.export import export

@@ -7,10 +7,11 @@ import numpy as np
 
 from esl_ref import executor
 from esl_ref.arch import Arch
-from esl_ref.compiler import Choice, Compiled, compile_model
+from esl_ref.compiler import Choice, Compiled
 from esl_ref.compiler.model import ProgramStep
 from esl_ref.ir import Graph
 from esl_ref.machine import execute
+from esl_ref.pipeline import compile_model
 
 __all__ = ["check", "mismatches"]
 

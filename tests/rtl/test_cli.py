@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import esl_ref.models
 from esl_ref import frontends
 from esl_ref.arch import load
-from esl_ref.compiler.model import compile_model
 from esl_ref.errors import ArchError, InputError
+from esl_ref.pipeline import compile_model
 from rtl.cli import command
 
 

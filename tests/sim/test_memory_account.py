@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from esl_ref import arch
-from esl_ref.compiler import compile_model
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model
 from sim.memory_account import account
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from esl_ref import arch, executor
-from esl_ref.compiler import Choice, compile_model
+from esl_ref.compiler import Choice
 from esl_ref.compiler.schedule import Group
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model
 from sim.random_layers import LayerSpec, build, inputs_of
 from sim.runner import MemoryTiming
 from sim.workload import common_machine, prepare, whole_layers

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from esl_ref import arch
-from esl_ref.compiler import Choice, compile_model
+from esl_ref.compiler import Choice
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.schedule import Group
 from esl_ref.errors import PlanError
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model
 from tests.conftest import shared_data
 from tests.helpers.networks import check, mismatches
 from tests.helpers.tflite_cases import KINDS, make_case

@@ -6,7 +6,6 @@ from __future__ import annotations
 import pytest
 
 from esl_ref import arch
-from esl_ref.compiler import compile_model
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.errors import BudgetError, InputError
@@ -14,6 +13,7 @@ from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model
 from esl_ref.planner.choose import Rated, layerwise, pareto, within_slack
 from tests.helpers.networks import check, mismatches
 
