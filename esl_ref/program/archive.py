@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
+from pathlib import Path
 from typing import Any
 
 from esl_ref.arch import Arch
@@ -20,7 +21,7 @@ from esl_ref.numerics import Profile
 from esl_ref.program.commands import pack, unpack
 from esl_ref.program.image import CommandInfo, Program, SramBuffer, Surface
 
-__all__ = ["SCHEMA", "dump", "parse"]
+__all__ = ["SCHEMA", "dump", "load", "parse", "save"]
 
 SCHEMA = "esl-ref program 1"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip entry can carry
@@ -72,6 +73,19 @@ def parse(data: bytes, arch: Arch | None = None, where: str = "program") -> Prog
         raise ProgramError(f"malformed description ({error!r})", where=where) from error
     _check_hashes(meta, program, arch, where)
     return program
+
+
+def save(program: Program, path: str | Path) -> None:
+    """Write one file; the same Program gives the same bytes."""
+    Path(path).write_bytes(dump(program))
+
+
+def load(path: str | Path, arch: Arch | None = None) -> Program:
+    """Read it back. ProgramError for other schemas, damaged files, or another architecture than `arch`."""
+    path = Path(path)
+    if not path.is_file():
+        raise ProgramError("no such file", where=str(path))
+    return parse(path.read_bytes(), arch, where=str(path))
 
 
 def _read_entries(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, bytes]]:

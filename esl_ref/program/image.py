@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -218,22 +217,6 @@ class Program:
         return {
             s.name: s.pick(view[bases.base[s.base] :]) for s in self.surfaces if s.direction in wanted
         }
-
-    def save(self, path: str | Path) -> None:
-        """Write one file; the same Program gives the same bytes."""
-        from esl_ref.program.archive import dump
-
-        Path(path).write_bytes(dump(self))
-
-    @classmethod
-    def load(cls, path: str | Path, arch: Arch | None = None) -> Program:
-        """Read it back. ProgramError for other schemas, damaged files, or another architecture than `arch`."""
-        from esl_ref.program.archive import parse
-
-        path = Path(path)
-        if not path.is_file():
-            raise ProgramError("no such file", where=str(path))
-        return parse(path.read_bytes(), arch, where=str(path))
 
 
 def default_bases(program: Program, start: int = 0) -> Bases:

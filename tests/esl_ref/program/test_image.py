@@ -12,6 +12,7 @@ import pytest
 
 from esl_ref import arch as arch_module
 from esl_ref.errors import InputError, ProgramError
+from esl_ref.program import archive
 from esl_ref.program.commands import Command, pack
 from esl_ref.program.fields import COMMAND_BYTES, Opcode
 from esl_ref.program.image import (
@@ -95,31 +96,31 @@ def test_wrong_inputs_are_refused():
 
 def test_round_trip_is_exact_and_deterministic(tmp_path):
     program = small_program()
-    program.save(tmp_path / "a.prog")
-    again = Program.load(tmp_path / "a.prog", ARCH)
+    archive.save(program, tmp_path / "a.prog")
+    again = archive.load(tmp_path / "a.prog", ARCH)
     assert again == program
-    again.save(tmp_path / "b.prog")
+    archive.save(again, tmp_path / "b.prog")
     assert (tmp_path / "a.prog").read_bytes() == (tmp_path / "b.prog").read_bytes()
 
 
 def test_other_architecture_is_refused_naming_both(tmp_path):
-    small_program().save(tmp_path / "a.prog")
+    archive.save(small_program(), tmp_path / "a.prog")
     other = arch_module.load("base")
     with pytest.raises(ProgramError) as error:
-        Program.load(tmp_path / "a.prog", other)
+        archive.load(tmp_path / "a.prog", other)
     assert f"{ARCH.hash():016x}" in str(error.value) and f"{other.hash():016x}" in str(error.value)
 
 
 def test_truncated_and_damaged_files_are_refused(tmp_path):
     path = tmp_path / "a.prog"
-    small_program().save(path)
+    archive.save(small_program(), path)
     whole = path.read_bytes()
     for cut in (0, 1, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:cut])
         with pytest.raises(ProgramError, match="a.prog"):
-            Program.load(path)
+            archive.load(path)
     with pytest.raises(ProgramError, match="no such file"):
-        Program.load(tmp_path / "absent")
+        archive.load(tmp_path / "absent")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_truncated_and_damaged_files_are_refused(tmp_path):
 )
 def test_inconsistent_descriptions_are_refused(tmp_path, change, message):
     path, bad = tmp_path / "a.prog", tmp_path / "bad.prog"
-    small_program().save(path)
+    archive.save(small_program(), path)
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(bad, "w") as new:
         for name in old.namelist():
             data = old.read(name)
@@ -142,7 +143,7 @@ def test_inconsistent_descriptions_are_refused(tmp_path, change, message):
                 data = json.dumps(json.loads(data) | change).encode()
             new.writestr(name, data)
     with pytest.raises(ProgramError, match=message):
-        Program.load(bad)
+        archive.load(bad)
 
 
 def test_impossible_surfaces_are_refused():
