@@ -1,86 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer graph: what every front end produces and every executor consumes.
-
-Tensors are NHWC with batch 1 (or any lower rank for dense data), int8 unless said otherwise. Each operator is a frozen
-dataclass that carries its integer parameters, computed once at import; after that there is no float anywhere, except
-in operators marked `host`.
-"""
+"""Operators of the integer graph: frozen records of integer parameters, computed once at import."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import numpy as np
 import numpy.typing as npt
 
-from esl_ref.errors import ModelError
-from esl_ref.numerics import Profile, Requant
+from esl_ref.ir.tensor import Act, Padding
+from esl_ref.numerics import Requant
 
 __all__ = [
-    "Act", "Add", "AveragePool", "Concat", "Conv2D", "DepthwiseConv2D", "Dequantize", "FullyConnected", "Graph",
-    "MaxPool", "Maximum", "Mean", "Minimum", "Mul", "Op", "Pad", "Padding", "Quant", "Quantize", "Reshape",
-    "ResizeNearest", "Slice", "Softmax", "Sub", "Table", "Tensor", "Transpose",
+    "Add", "AveragePool", "Concat", "Conv2D", "DepthwiseConv2D", "Dequantize", "FullyConnected", "MaxPool",
+    "Maximum", "Mean", "Minimum", "Mul", "Op", "Pad", "Quantize", "Reshape", "ResizeNearest", "Slice", "Softmax",
+    "Sub", "Table", "Transpose",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Quant:
-    """real = scale * (q - zero_point); one entry per tensor, or one per index of `axis`."""
-
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-    axis: int | None = None
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A named tensor; `data` is set for constants. `shape` has batch 1 first where the model has a batch.
-
-    `file_offset` is 128 for a tensor that is uint8 in the model file and was re-biased on import: the file's value
-    is q + file_offset.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    quant: Quant | None = None
-    data: npt.NDArray[Any] | None = None
-    file_offset: int = 0
-
-    @property
-    def elements(self) -> int:
-        return int(np.prod(self.shape, dtype=np.int64))
-
-    @property
-    def nbytes(self) -> int:
-        return self.elements * self.dtype.itemsize
-
-    @property
-    def is_const(self) -> bool:
-        return self.data is not None
-
-
-@dataclass(frozen=True)
-class Padding:
-    """Rows and columns of zero-valued elements around the input feature map."""
-
-    top: int = 0
-    bottom: int = 0
-    left: int = 0
-    right: int = 0
-
-
-@dataclass(frozen=True)
-class Act:
-    """Output zero point and clamp bounds, in output units: q = clamp(value + zero_point, low, high)."""
-
-    zero_point: int = 0
-    low: int = -128
-    high: int = 127
 
 
 @dataclass(frozen=True)
@@ -312,63 +247,3 @@ class Dequantize(Op):
     scale: float
     zero_point: int
     host: ClassVar[bool] = True
-
-
-@dataclass(frozen=True)
-class Graph:
-    """Operators in execution order over named tensors. `verify` checks every rule that executors rely on."""
-
-    name: str
-    tensors: Mapping[str, Tensor]
-    ops: tuple[Op, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    profile: Profile = Profile.TFLITE
-    notes: tuple[str, ...] = field(default=())
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
-        self.verify()
-
-    def verify(self) -> None:
-        """ModelError unless every tensor is produced once, before its uses, and every name exists."""
-        known = set(self.inputs) | {n for n, t in self.tensors.items() if t.is_const}
-        for op in self.ops:
-            for name in op.inputs:
-                if name not in known:
-                    raise ModelError(
-                        f"reads tensor '{name}' before anything produced it", where=f"operator '{op.name}'"
-                    )
-            for name in op.outputs:
-                if name not in self.tensors:
-                    raise ModelError(f"writes unknown tensor '{name}'", where=f"operator '{op.name}'")
-                if name in known:
-                    raise ModelError(f"tensor '{name}' is produced twice", where=f"operator '{op.name}'")
-                known.add(name)
-        for name in self.outputs:
-            if name not in known:
-                raise ModelError(f"output tensor '{name}' is never produced", where=f"graph '{self.name}'")
-
-    def consumers(self) -> dict[str, tuple[Op, ...]]:
-        """Tensor name -> operators that read it, in order."""
-        result: dict[str, list[Op]] = {name: [] for name in self.tensors}
-        for op in self.ops:
-            for name in dict.fromkeys(op.inputs):
-                result[name].append(op)
-        return {name: tuple(ops) for name, ops in result.items()}
-
-    def producers(self) -> dict[str, Op]:
-        """Tensor name -> the operator that writes it."""
-        return {name: op for op in self.ops for name in op.outputs}
-
-    def io(self, op: Op) -> tuple[list[Tensor], list[Tensor]]:
-        """Input and output tensors of one operator."""
-        return [self.tensors[n] for n in op.inputs], [self.tensors[n] for n in op.outputs]
-
-    def activations(self) -> Iterator[Tensor]:
-        """Non-constant tensors."""
-        return (t for t in self.tensors.values() if not t.is_const)
-
-    def replace(self, **changes: Any) -> Graph:
-        """A copy with some fields changed, verified again."""
-        return dataclasses.replace(self, **changes)
