@@ -9,7 +9,7 @@ before it by the front end. Weights are `Parameter`s, which are read when a laye
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -208,7 +208,7 @@ class FloatGraph:
     ops: tuple[FloatOp, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    constants: Mapping[str, Parameter] = MappingProxyType({})
+    constants: Mapping[str, Parameter] = field(default_factory=dict)
     heads: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
 
