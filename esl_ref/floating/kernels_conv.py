@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Convolutions on float32 maps [1, H, W, C], in blocks of output rows, so that the workspace stays bounded.
+
+Dense and grouped convolutions gather the taps of a block into a matrix and leave the sums to one BLAS product;
+depthwise ones, whose product would be mostly copying, multiply and add tap by tap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from esl_ref.errors import ModelError
+from esl_ref.floating.graph import Conv, Dense, Local
+from esl_ref.floating.kernels_window import FloatArray, as_map, columns, map_size, rows_per_block, slab
+from esl_ref.ops.windows import tap_view
+
+__all__ = ["conv", "dense", "local"]
+
+
+def _blocks(op: Conv, ifm: FloatArray, out: tuple[int, int], step: int) -> Iterator[tuple[int, int, FloatArray]]:
+    """(first output row, number of rows, the input rows they need) for every block."""
+    reach = (op.weight.shape[1] - 1) * op.dilation[0] + 1
+    for y in range(0, out[0], step):
+        count = min(step, out[0] - y)
+        yield y, count, slab(ifm, y * op.stride[0], (count - 1) * op.stride[0] + reach, op.padding)
+
+
+def _depthwise(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
+    """Output channel c * m + k is input channel c filtered by weight c * m + k: tap by tap into `out` [1, H, W, O]."""
+    kernel, multiplier = op.weight.shape[1:3], out.shape[3] // rows.shape[3]
+    if multiplier > 1:
+        rows = np.repeat(rows, multiplier, axis=3)
+    taps = np.ascontiguousarray(weight.reshape(out.shape[3], -1).T)
+    product = np.empty_like(out)
+    out[...] = 0
+    for index, tap in enumerate(np.ndindex(*kernel)):
+        view = tap_view(rows, (tap[0], tap[1]), (out.shape[1], out.shape[2]), op.stride, op.dilation)
+        out += np.multiply(view, taps[index], out=product)
+
+
+def _grouped(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
+    """One matrix product per group, each on its own slice of the input channels."""
+    _, kh, kw, depth = op.weight.shape
+    units = out.shape[3] // op.groups
+    for g in range(op.groups):
+        part = rows[..., g * depth : (g + 1) * depth]
+        matrix = columns(part, (kh, kw), (out.shape[1], out.shape[2]), op.stride, op.dilation)
+        product = matrix @ weight[g * units : (g + 1) * units].T
+        out[..., g * units : (g + 1) * units] = product.reshape(*out.shape[:3], units)
+
+
+def _dense_block(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
+    _, kh, kw, _ = op.weight.shape
+    matrix = columns(rows, (kh, kw), (out.shape[1], out.shape[2]), op.stride, op.dilation)
+    np.matmul(matrix, weight.T, out=out.reshape(-1, out.shape[3]))
+
+
+def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
+    """out[y, x, o] = activation(bias[o] + sum over (ky, kx, i) inside the map of ifm * weight)."""
+    where = f"layer '{op.name}'"
+    ifm = as_map(inputs[0], where)
+    units, kh, kw, depth = op.weight.shape
+    if depth * op.groups != ifm.shape[3] or units % op.groups:
+        raise ModelError(f"weights {list(op.weight.shape)} in {op.groups} groups do not fit {ifm.shape[3]} channels",
+                         where=where)  # fmt: skip
+    oh, ow = map_size(ifm.shape, (kh, kw), op.stride, op.dilation, op.padding, where)
+    weight, bias = op.weight.load().reshape(units, -1), op.bias.load()
+    if depth == 1 and op.groups > 1:
+        step, block = rows_per_block(ow, 4 * units), _depthwise
+    else:
+        step, block = rows_per_block(ow, kh * kw * depth), _grouped if op.groups > 1 else _dense_block
+    result = np.empty((1, oh, ow, units), np.float32)
+    for y, count, rows in _blocks(op, ifm, (oh, ow), step):
+        part = result[:, y : y + count]
+        block(op, rows, weight, part)
+        part += bias
+        if op.activation.function is not op.activation.function.LINEAR:
+            part[...] = op.activation(part)
+    return result
+
+
+def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
+    """activation(weight @ x + bias) for every row of I elements in the input's own order; [rows, O]."""
+    units, depth = op.weight.shape
+    if inputs[0].size % depth:
+        raise ModelError(f"{inputs[0].size} inputs for weights {list(op.weight.shape)}", where=f"layer '{op.name}'")
+    rows = inputs[0].reshape(-1, depth)
+    return op.activation(rows @ op.weight.load().T + op.bias.load()).reshape(len(rows), units)
+
+
+def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
+    """A convolution whose weights differ from place to place, row by row of the output."""
+    where = f"layer '{op.name}'"
+    ifm = as_map(inputs[0], where)
+    oh, ow, units, kh, kw, depth = op.weight.shape
+    if map_size(ifm.shape, (kh, kw), op.stride, (1, 1), op.padding, where) != (oh, ow) or depth != ifm.shape[3]:
+        raise ModelError(f"weights {list(op.weight.shape)} do not fit an input of {list(ifm.shape)}", where=where)
+    weight, bias = op.weight.load(), op.bias.load()
+    result = np.empty((1, oh, ow, units), np.float32)
+    for y in range(oh):
+        rows = slab(ifm, y * op.stride[0], kh, op.padding)
+        patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))
+        sums = weight[y].reshape(ow, units, -1) @ patches[:, :, None]
+        result[0, y] = op.activation(sums[:, :, 0] + bias[y])
+    return result

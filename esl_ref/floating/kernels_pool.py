@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pooling on float32 maps [1, H, W, C]: first along rows, then along columns, which is KH + KW steps for KH * KW taps.
+
+Nothing is padded: a tap is applied to those outputs for which it lies inside the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from esl_ref.floating.graph import AveragePool, MaxPool
+from esl_ref.floating.kernels_window import FloatArray, as_map, in_map, map_size
+
+__all__ = ["average_pool", "max_pool"]
+
+_Along = tuple[int, int, int, int]
+"""Window, stride, padding before, and output size along one axis."""
+
+
+def _reduce(ifm: FloatArray, axis: int, along: _Along, start: float, combine: Callable[..., Any]) -> FloatArray:
+    """Combine the taps of one axis into an output that starts as `start`."""
+    window, stride, before, out = along
+    result = np.full((*ifm.shape[:axis], out, *ifm.shape[axis + 1 :]), start, np.float32)
+    for tap in range(window):
+        places = in_map(tap, before, ifm.shape[axis], out, stride)
+        if places is not None:
+            lead = (slice(None),) * axis
+            part = result[(*lead, places[0])]
+            combine(part, ifm[(*lead, places[1])], out=part)
+    return result
+
+
+def _axes(op: MaxPool | AveragePool, ifm: FloatArray) -> tuple[_Along, _Along]:
+    out = map_size(ifm.shape, op.window, op.stride, (1, 1), op.padding, f"layer '{op.name}'")
+    return (
+        (op.window[0], op.stride[0], op.padding.top, out[0]),
+        (op.window[1], op.stride[1], op.padding.left, out[1]),
+    )
+
+
+def max_pool(op: MaxPool, inputs: Sequence[FloatArray]) -> FloatArray:
+    """Largest element of each window inside the map."""
+    ifm = as_map(inputs[0], f"layer '{op.name}'")
+    down, across = _axes(op, ifm)
+    return _reduce(_reduce(ifm, 2, across, -np.inf, np.maximum), 1, down, -np.inf, np.maximum)
+
+
+def _counts(along: _Along, size: int) -> FloatArray:
+    """How many taps of one axis lie inside the map, per output position."""
+    ones = np.ones((size,), np.float32)
+    return _reduce(ones, 0, along, 0.0, np.add)
+
+
+def average_pool(op: AveragePool, inputs: Sequence[FloatArray]) -> FloatArray:
+    """Sum of each window over the elements inside the map, divided by their number or by the window's."""
+    ifm = as_map(inputs[0], f"layer '{op.name}'")
+    down, across = _axes(op, ifm)
+    sums = _reduce(_reduce(ifm, 2, across, 0.0, np.add), 1, down, 0.0, np.add)
+    if op.count_padding:
+        return sums / np.float32(op.window[0] * op.window[1])
+    counts: FloatArray = np.outer(_counts(down, ifm.shape[1]), _counts(across, ifm.shape[2])).astype(np.float32)
+    sums /= np.maximum(counts, 1)[None, :, :, None]
+    return sums
