@@ -88,8 +88,8 @@ def run(
     """
     values = check_inputs(graph, inputs)
     if observe:
-        for name, value in values.items():
-            observe(name, value)
+        for name in graph.inputs:
+            observe(name, values[name])
     last = last_uses(graph)
     for index, op in enumerate(graph.ops):
         if progress:

@@ -18,6 +18,9 @@ from esl_ref.ops.windows import tap_view
 
 __all__ = ["conv", "dense", "local"]
 
+_THIN = 32
+"""Channels per matrix product below which groups are merged."""
+
 
 def _blocks(op: Conv, ifm: FloatArray, out: tuple[int, int], step: int) -> Iterator[tuple[int, int, FloatArray]]:
     """(first output row, number of rows, the input rows they need) for every block."""
@@ -40,15 +43,28 @@ def _depthwise(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) 
         out += np.multiply(view, taps[index], out=product)
 
 
-def _grouped(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
-    """One matrix product per group, each on its own slice of the input channels."""
+def _merged(op: Conv, weight: FloatArray, merge: int) -> Iterator[tuple[int, int, FloatArray]]:
+    """(first input channel, first output channel, block-diagonal weights [units, KH * KW * channels]) of `merge`
+    neighbouring groups, which meet each other's channels with zeros."""
     _, kh, kw, depth = op.weight.shape
-    units = out.shape[3] // op.groups
-    for g in range(op.groups):
-        part = rows[..., g * depth : (g + 1) * depth]
+    units = len(weight) // op.groups
+    taps = weight.reshape(op.groups, units, kh * kw, depth)
+    for g in range(0, op.groups, merge):
+        block = np.zeros((merge, units, kh * kw, merge, depth), np.float32)
+        for k in range(merge):
+            block[k, :, :, k] = taps[g + k]
+        yield g * depth, g * units, block.reshape(merge * units, -1)
+
+
+def _grouped(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
+    """One matrix product per few groups. Merging thin groups multiplies zeros, which costs less than copying and
+    multiplying matrices of a few columns."""
+    _, kh, kw, depth = op.weight.shape
+    merge = next(m for m in range(min(op.groups, -(-_THIN // depth)), 0, -1) if op.groups % m == 0)
+    for first, start, block in _merged(op, weight, merge):
+        part = rows[..., first : first + merge * depth]
         matrix = columns(part, (kh, kw), (out.shape[1], out.shape[2]), op.stride, op.dilation)
-        product = matrix @ weight[g * units : (g + 1) * units].T
-        out[..., g * units : (g + 1) * units] = product.reshape(*out.shape[:3], units)
+        out[..., start : start + len(block)] = (matrix @ block.T).reshape(*out.shape[:3], len(block))
 
 
 def _dense_block(op: Conv, rows: FloatArray, weight: FloatArray, out: FloatArray) -> None:
@@ -70,7 +86,9 @@ def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
     if depth == 1 and op.groups > 1:
         step, block = rows_per_block(ow, 4 * units), _depthwise
     else:
-        step, block = rows_per_block(ow, kh * kw * depth), _grouped if op.groups > 1 else _dense_block
+        grouped = op.groups > 1
+        step = rows_per_block(ow, kh * kw * (max(depth, _THIN) if grouped else depth))
+        block = _grouped if grouped else _dense_block
     result = np.empty((1, oh, ow, units), np.float32)
     for y, count, rows in _blocks(op, ifm, (oh, ow), step):
         part = result[:, y : y + count]
