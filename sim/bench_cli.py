@@ -77,7 +77,7 @@ def _simulation_line(found: dict[str, Any]) -> str:
 def _golden(repeats: int) -> dict[str, Any]:
     from esl_ref.ops.benchmark import measure_golden_rate
 
-    rate = measure_golden_rate(repeats=3 * repeats)
+    rate = measure_golden_rate(repeats=10 * repeats)
     return {
         "macs_per_second": rate.layer_rate, "gemm_macs_per_second": rate.gemm_rate, "fraction": rate.fraction,
     }  # fmt: skip

@@ -17,7 +17,7 @@ from esl_ref.ops.windows import out_size, pad_map, tap_view
 __all__ = ["fast", "naive", "out_shape"]
 
 _BLOCK_ELEMENTS = 1 << 16
-"""Outputs per block of rows: their 64-bit accumulators (512 KiB) stay in a second-level cache until they are bytes."""
+"""Outputs per block of rows: their accumulators (256 KiB, twice) stay in a second-level cache until they are bytes."""
 
 
 def out_shape(op: Conv2D, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -75,16 +75,17 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
     constant = op.bias[channels].astype(np.int64) - op.zero_in * weight.sum(axis=(1, 2, 3))
     columns = _columns(op, pad_map(ifm, op.padding, op.zero_in, dtype), ow)
     finish_block = finisher(slice_channels(op.requant, channels), op.act, constant, ofm.dtype)
-    step = max(1, _BLOCK_ELEMENTS // (n * ow * units))
+    step = min(oh, max(1, _BLOCK_ELEMENTS // (n * ow * units)))
+    scratch = np.empty((2, n * step * ow, units), dtype)
     for y in range(0, oh, step):
         count = min(step, oh - y)
-        acc: Array | None = None
+        acc, product = scratch[:, : n * count * ow]
         for ky in range(kh):
             first = y * op.stride[0] + ky * op.dilation[0]
             rows = columns[:, first : first + (count - 1) * op.stride[0] + 1 : op.stride[0]]
-            product = rows.reshape(-1, kw * depth) @ matrices[ky]
-            acc = product if acc is None else np.add(acc, product, out=acc)
-        assert acc is not None
+            np.matmul(rows.reshape(-1, kw * depth), matrices[ky], out=product if ky else acc)
+            if ky:
+                acc += product
         ofm[:, y : y + count, :, channels] = finish_block(acc).reshape(n, count, ow, units)
 
 

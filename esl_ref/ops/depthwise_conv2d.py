@@ -9,6 +9,7 @@ import numpy as np
 
 from esl_ref.ir import DepthwiseConv2D, Tensor
 from esl_ref.ops.finish import channel, finish
+from esl_ref.ops.float_finish import finisher
 from esl_ref.ops.gemm import dot_bound, exact_dtype
 from esl_ref.ops.registry import Array, register
 from esl_ref.ops.windows import out_size, pad_map, tap_view
@@ -61,8 +62,7 @@ def fast(op: DepthwiseConv2D, inputs: Sequence[Array], out: Tensor) -> Array:
             np.multiply(view[..., None], scaled[ky, kx], out=product)
             acc += product
     constant = op.bias.astype(np.int64) - op.zero_in * weight.sum(axis=(0, 1))
-    total = acc.reshape(n, oh, ow, channels).astype(np.int64) + constant
-    return finish(total, op.requant, op.act, out.dtype)
+    return finisher(op.requant, op.act, constant, out.dtype)(acc.reshape(n, oh, ow, channels))
 
 
 register(DepthwiseConv2D, naive, fast)

@@ -9,6 +9,7 @@ import numpy as np
 
 from esl_ref.ir import FullyConnected, Tensor
 from esl_ref.ops.finish import channel, finish
+from esl_ref.ops.float_finish import finisher
 from esl_ref.ops.gemm import dot_bound, exact_dtype
 from esl_ref.ops.registry import Array, register
 
@@ -35,8 +36,8 @@ def fast(op: FullyConnected, inputs: Sequence[Array], out: Tensor) -> Array:
     weight = op.weight.astype(np.int64) - op.weight_zero
     dtype = exact_dtype(dot_bound(weight, abs(int(np.iinfo(ifm.dtype).min)), 1))
     product = ifm.astype(dtype) @ weight.T.astype(dtype)
-    acc = product.astype(np.int64) + (op.bias.astype(np.int64) - op.zero_in * weight.sum(axis=1))
-    return finish(acc, op.requant, op.act, out.dtype).reshape(out.shape)
+    constant = op.bias.astype(np.int64) - op.zero_in * weight.sum(axis=1)
+    return finisher(op.requant, op.act, constant, out.dtype)(product).reshape(out.shape)
 
 
 register(FullyConnected, naive, fast)
