@@ -23,20 +23,23 @@ __all__ = ["check_inputs", "last_uses", "random_inputs", "run", "values_of"]
 
 Progress = Callable[[int, FloatOp], None]
 Observer = Callable[[str, FloatArray], None]
+DType = type[np.float32] | type[np.float64]
 
 
-def check_inputs(graph: FloatGraph, inputs: Mapping[str, npt.ArrayLike]) -> dict[str, FloatArray]:
-    """The inputs as float32 in the graph's order; InputError if one is missing, unknown, misshapen or not finite."""
+def check_inputs(
+    graph: FloatGraph, inputs: Mapping[str, npt.ArrayLike], dtype: DType = np.float32
+) -> dict[str, FloatArray]:
+    """The inputs as floats in the graph's order; InputError if one is missing, unknown, misshapen or not finite."""
     unknown = sorted(set(inputs) - set(graph.inputs))
     if unknown:
         raise InputError(f"no such input: {', '.join(unknown)}", where=f"graph '{graph.name}'",
                          hint=f"its inputs are {', '.join(graph.inputs)}")  # fmt: skip
-    checked = {}
+    checked: dict[str, FloatArray] = {}
     for name in graph.inputs:
         where = f"input '{name}'"
         if name not in inputs:
             raise InputError("is missing", where=where)
-        value = np.asarray(inputs[name], np.float32)
+        value: FloatArray = np.asarray(inputs[name], dtype)
         if value.shape != graph.shapes[name]:
             raise InputError(f"has shape {list(value.shape)}", where=where,
                              hint=f"{list(graph.shapes[name])} is needed")  # fmt: skip
@@ -73,6 +76,13 @@ def _loaded(op: FloatOp) -> FloatOp:
     return dataclasses.replace(op, **changes) if changes else op
 
 
+def _operand(graph: FloatGraph, name: str, values: Mapping[str, FloatArray], dtype: DType) -> FloatArray:
+    if name not in graph.constants:
+        return values[name]
+    value: FloatArray = values_of(graph.constants[name], f"constant '{name}'").astype(dtype)
+    return value
+
+
 def run(
     graph: FloatGraph,
     inputs: Mapping[str, npt.ArrayLike],
@@ -80,13 +90,15 @@ def run(
     keep: Literal["outputs", "all"] = "outputs",
     observe: Observer | None = None,
     progress: Progress | None = None,
+    dtype: DType = np.float32,
 ) -> dict[str, FloatArray]:
-    """Tensor name -> float32 value, of the graph's outputs or of all tensors (`keep="all"`, inputs included).
+    """Tensor name -> value, of the graph's outputs or of all tensors (`keep="all"`, inputs included).
 
     `observe` sees every tensor, inputs first, as soon as it exists, and must not change it. `progress` is called
-    before every operator with its index. Raises InputError, and ModelError for NaN weights or impossible shapes.
+    before every operator with its index. `dtype` is what is computed in. Raises InputError, and ModelError for NaN
+    weights or impossible shapes.
     """
-    values = check_inputs(graph, inputs)
+    values = check_inputs(graph, inputs, dtype)
     if observe:
         for name in graph.inputs:
             observe(name, values[name])
@@ -94,10 +106,7 @@ def run(
     for index, op in enumerate(graph.ops):
         if progress:
             progress(index, op)
-        operands = [
-            values_of(graph.constants[name], f"constant '{name}'") if name in graph.constants else values[name]
-            for name in op.inputs
-        ]
+        operands = [_operand(graph, name, values, dtype) for name in op.inputs]
         values[op.output] = apply(_loaded(op), operands, graph.shapes[op.output])
         if observe:
             observe(op.output, values[op.output])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every operator of a float graph computes: one function per operator, float32 in and out."""
+"""What every operator of a float graph computes: one function per operator, in the float type of its inputs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Inputs = Sequence[FloatArray]
 
 
 def _mean(op: f.Mean, inputs: Inputs) -> FloatArray:
-    return np.asarray(inputs[0].mean(axis=op.axes, keepdims=op.keep_dims, dtype=np.float32))
+    return np.asarray(inputs[0].mean(axis=op.axes, keepdims=op.keep_dims))
 
 
 def _activate(op: f.Activate, inputs: Inputs) -> FloatArray:
@@ -106,4 +106,4 @@ def apply(op: f.FloatOp, inputs: Inputs, shape: tuple[int, ...]) -> FloatArray:
         result = result.reshape(shape)
     if result.shape != tuple(shape):
         raise AssertionError(f"{op.kind} '{op.name}' gave {list(result.shape)}, declared {list(shape)}")
-    return np.asarray(result, np.float32)
+    return result

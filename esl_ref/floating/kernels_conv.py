@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from esl_ref.errors import ModelError
-from esl_ref.floating.graph import Conv, Dense, Local
+from esl_ref.floating.graph import Conv, Dense, Local, Parameter
 from esl_ref.floating.kernels_window import FloatArray, as_map, columns, map_size, rows_per_block, slab
 from esl_ref.ops.windows import tap_view
 
@@ -20,6 +20,11 @@ __all__ = ["conv", "dense", "local"]
 
 _THIN = 32
 """Channels per matrix product below which groups are merged."""
+
+
+def _values(parameter: Parameter, like: FloatArray) -> FloatArray:
+    """The parameter in the type that the layer computes in."""
+    return parameter.load().astype(like.dtype, copy=False)
 
 
 def _blocks(op: Conv, ifm: FloatArray, out: tuple[int, int], step: int) -> Iterator[tuple[int, int, FloatArray]]:
@@ -50,7 +55,7 @@ def _merged(op: Conv, weight: FloatArray, merge: int) -> Iterator[tuple[int, int
     units = len(weight) // op.groups
     taps = weight.reshape(op.groups, units, kh * kw, depth)
     for g in range(0, op.groups, merge):
-        block = np.zeros((merge, units, kh * kw, merge, depth), np.float32)
+        block = np.zeros((merge, units, kh * kw, merge, depth), weight.dtype)
         for k in range(merge):
             block[k, :, :, k] = taps[g + k]
         yield g * depth, g * units, block.reshape(merge * units, -1)
@@ -82,14 +87,14 @@ def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
         raise ModelError(f"weights {list(op.weight.shape)} in {op.groups} groups do not fit {ifm.shape[3]} channels",
                          where=where)  # fmt: skip
     oh, ow = map_size(ifm.shape, (kh, kw), op.stride, op.dilation, op.padding, where)
-    weight, bias = op.weight.load().reshape(units, -1), op.bias.load()
+    weight, bias = _values(op.weight, ifm).reshape(units, -1), _values(op.bias, ifm)
     if depth == 1 and op.groups > 1:
         step, block = rows_per_block(ow, 4 * units), _depthwise
     else:
         grouped = op.groups > 1
         step = rows_per_block(ow, kh * kw * (max(depth, _THIN) if grouped else depth))
         block = _grouped if grouped else _dense_block
-    result = np.empty((1, oh, ow, units), np.float32)
+    result = np.empty((1, oh, ow, units), ifm.dtype)
     for y, count, rows in _blocks(op, ifm, (oh, ow), step):
         part = result[:, y : y + count]
         block(op, rows, weight, part)
@@ -105,7 +110,7 @@ def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
     if inputs[0].size % depth:
         raise ModelError(f"{inputs[0].size} inputs for weights {list(op.weight.shape)}", where=f"layer '{op.name}'")
     rows = inputs[0].reshape(-1, depth)
-    return op.activation(rows @ op.weight.load().T + op.bias.load()).reshape(len(rows), units)
+    return op.activation(rows @ _values(op.weight, rows).T + _values(op.bias, rows)).reshape(len(rows), units)
 
 
 def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
@@ -115,8 +120,8 @@ def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
     oh, ow, units, kh, kw, depth = op.weight.shape
     if map_size(ifm.shape, (kh, kw), op.stride, (1, 1), op.padding, where) != (oh, ow) or depth != ifm.shape[3]:
         raise ModelError(f"weights {list(op.weight.shape)} do not fit an input of {list(ifm.shape)}", where=where)
-    weight, bias = op.weight.load(), op.bias.load()
-    result = np.empty((1, oh, ow, units), np.float32)
+    weight, bias = _values(op.weight, ifm), _values(op.bias, ifm)
+    result = np.empty((1, oh, ow, units), ifm.dtype)
     for y in range(oh):
         rows = slab(ifm, y * op.stride[0], kh, op.padding)
         patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))

@@ -23,7 +23,7 @@ _Along = tuple[int, int, int, int]
 def _reduce(ifm: FloatArray, axis: int, along: _Along, start: float, combine: Callable[..., Any]) -> FloatArray:
     """Combine the taps of one axis into an output that starts as `start`."""
     window, stride, before, out = along
-    result = np.full((*ifm.shape[:axis], out, *ifm.shape[axis + 1 :]), start, np.float32)
+    result = np.full((*ifm.shape[:axis], out, *ifm.shape[axis + 1 :]), start, ifm.dtype)
     for tap in range(window):
         places = in_map(tap, before, ifm.shape[axis], out, stride)
         if places is not None:
@@ -60,7 +60,7 @@ def average_pool(op: AveragePool, inputs: Sequence[FloatArray]) -> FloatArray:
     down, across = _axes(op, ifm)
     sums = _reduce(_reduce(ifm, 2, across, 0.0, np.add), 1, down, 0.0, np.add)
     if op.count_padding:
-        return sums / np.float32(op.window[0] * op.window[1])
-    counts: FloatArray = np.outer(_counts(down, ifm.shape[1]), _counts(across, ifm.shape[2])).astype(np.float32)
+        return np.asarray(sums / ifm.dtype.type(op.window[0] * op.window[1]))
+    counts: FloatArray = np.outer(_counts(down, ifm.shape[1]), _counts(across, ifm.shape[2])).astype(ifm.dtype)
     sums /= np.maximum(counts, 1)[None, :, :, None]
     return sums

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -12,7 +14,8 @@ from esl_ref.ops.windows import out_size, tap_view
 
 __all__ = ["WORKSPACE", "FloatArray", "as_map", "columns", "in_map", "map_size", "rows_per_block", "slab"]
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray = npt.NDArray[np.floating[Any]]
+"""float32, or float64 where results must not depend on the order in which a BLAS sums."""
 
 WORKSPACE = 1 << 20
 """Elements (4 MiB) of the matrix of columns that one block of output rows is computed from: the most a convolution
