@@ -7,7 +7,7 @@ Backward first (a concat's output decides where its inputs are written), then fo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from esl_ref import ir
 from esl_ref.compiler.views import Storage, View, map_shape
@@ -27,10 +27,16 @@ def contiguous(view: View, shape: tuple[int, int, int]) -> View | None:
 
 
 class Binder:
-    """Views of a segment's tensors. Ask `view` for inputs and `target` for outputs, in execution order."""
+    """Views of a segment's tensors. Ask `view` for inputs and `target` for outputs, in execution order.
 
-    def __init__(self, graph: Graph, ops: Sequence[Op], outputs: Sequence[str], *, in_place: bool = True) -> None:
-        self.graph, self.in_place = graph, in_place
+    apart: outputs of concatenations that are never put together.
+    """
+
+    def __init__(
+        self, graph: Graph, ops: Sequence[Op], outputs: Sequence[str], *, in_place: bool = True,
+        apart: Collection[str] = (),
+    ) -> None:  # fmt: skip
+        self.graph, self.in_place, self.apart = graph, in_place, frozenset(apart)
         self.views: dict[str, View] = {}
         self._made = {n: op for op in ops for n in op.outputs}
         self._readers = graph.consumers()
@@ -73,7 +79,8 @@ class Binder:
 
     def _bind_backward(self, op: Op) -> None:
         if isinstance(op, ir.Concat):
-            self._bind_concat(op)
+            if op.outputs[0] not in self.apart:
+                self._bind_concat(op)
         elif isinstance(op, ir.Reshape) and op.outputs[0] in self.views and self._free(op.inputs[0]):
             view = contiguous(self.views[op.outputs[0]], self.shape(op.inputs[0]))
             if view is not None:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from esl_ref import ir
 from esl_ref.arch import Arch
 from esl_ref.compiler.bind import Binder
+from esl_ref.compiler.fan_in import FanIn
 from esl_ref.compiler.tasks import Post
 from esl_ref.compiler.views import View
 from esl_ref.ir import Act, Graph, Op
@@ -18,13 +20,15 @@ __all__ = ["Context"]
 
 @dataclass(frozen=True)
 class Context:
-    """Graph, machine, views, the operator's number, and the table that its results pass through, if any."""
+    """Graph, machine, views, the operator's number, the table that its results pass through, if any, and who sums
+    over parts."""
 
     graph: Graph
     arch: Arch
     binder: Binder
     layer: int
     fused: ir.Table | None = None
+    fan_ins: Mapping[str, FanIn] = field(default_factory=dict)
 
     def ifm(self, op: Op, index: int = 0) -> View:
         """View of an input."""

@@ -33,6 +33,11 @@ def commands(
         slots = {"acc_in": part[0] > 0, "acc_out": part[1] < task.kernel[0], "acc_base": task.acc_base or 0}
         yield command.replace(**slots), rows
         return
+    if task.share:
+        first = task.share.base + groups[0] * (rows[1] - rows[0]) * task.ofm.width
+        slots = {"acc_in": task.share.number > 0, "acc_out": not task.share.last, "acc_base": first}
+        yield _kernel(arch, task, addresses, rows, groups, word, (0, task.kernel[0])).replace(**slots), rows
+        return
     if task.copies and groups == (0, task.groups(arch.lanes)):
         flat = _flattened(task, rows, arch.lanes)
         if flat is not None:

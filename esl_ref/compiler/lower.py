@@ -12,6 +12,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler import lower_conv, lower_move, lower_pool
 from esl_ref.compiler.bind import Binder
 from esl_ref.compiler.context import Context
+from esl_ref.compiler.fan_in import fan_ins, interleaved
 from esl_ref.compiler.segments import Segment
 from esl_ref.compiler.tasks import Task
 from esl_ref.errors import UnsupportedError
@@ -72,7 +73,9 @@ def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) 
     """Tasks of an accelerator segment. UnsupportedError names an operator that has no lowering."""
     tables = _fused_tables(graph, segment)
     skipped = {t.name for t in tables.values()}
-    binder = Binder(graph, segment.ops, segment.outputs, in_place=in_place)
+    sums = fan_ins(graph, segment.ops, segment.outputs, arch)
+    apart = [op.inputs[0] for op in segment.ops if op.name in sums]
+    binder = Binder(graph, segment.ops, segment.outputs, in_place=in_place, apart=apart)
     tasks: list[Task] = []
     for layer, op in enumerate(segment.ops):
         if op.name in skipped:
@@ -80,10 +83,10 @@ def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) 
         rule = _LOWER.get(type(op))
         if rule is None:
             raise UnsupportedError(f"no accelerator mapping for {op.kind}", where=f"operator '{op.name}'")
-        tasks.extend(rule(Context(graph, arch, binder, layer, tables.get(op.name)), op))
+        tasks.extend(rule(Context(graph, arch, binder, layer, tables.get(op.name), sums), op))
     tasks.extend(_dense_outputs(graph, arch, binder, segment, tasks))
     constants = tuple(n for n in binder.views if graph.tensors.get(n) is not None and graph.tensors[n].is_const)
-    return Lowered(graph, segment, tuple(tasks), binder, constants)
+    return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants)
 
 
 def _dense_outputs(graph: Graph, arch: Arch, binder: Binder, segment: Segment, tasks: list[Task]) -> list[Task]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -34,9 +34,9 @@ def _along_row(ifm: View, ofm: View, kernel: tuple[int, int]) -> bool:
     return ifm.width == ofm.width == 1 and kernel[1] == 1 and ifm.height > 1
 
 
-def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int) -> Task:
-    """A CONV task without weights: geometry and post-processing."""
-    ifm, ofm = ctx.ifm(op), ctx.ofm(op)
+def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int, ifm: View | None = None) -> Task:
+    """A CONV task without weights: geometry and post-processing. `ifm`: what it reads, if not the operator's input."""
+    ifm, ofm = ifm or ctx.ifm(op), ctx.ofm(op)
     kernel = (op.weight.shape[1], op.weight.shape[2]) if isinstance(op, ir.Conv2D) else op.weight.shape[:2]
     stride, dilation, origin = op.stride, op.dilation, (-op.padding.top, -op.padding.left)
     if _along_row(ifm, ofm, kernel) and origin[1] == 0:
@@ -53,7 +53,7 @@ def _as_conv(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_
     dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
     runs, run = conv_runs(weight, dense)
     chunks = -(-run // arch.lanes)
-    variants = _variants(arch, task, runs * chunks)
+    variants = () if task.share else _variants(arch, task, runs * chunks)  # rows left out would shift the slots
     packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense, variants=variants)
     step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
     return task.replace(weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV)
@@ -78,7 +78,10 @@ def _variants(arch: Arch, task: Task, cycles_per_row: int) -> tuple[tuple[int, i
 
 
 def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
-    """One task per convolution group."""
+    """One task per convolution group, or per part of the channels that it sums over."""
+    if op.name in ctx.fan_ins:
+        yield from _shares(ctx, op, lambda view, work: _task(ctx, op, work, view))
+        return
     task = _task(ctx, op, macs(op, ctx.graph) // op.groups)
     o, _, _, i = op.weight.shape
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(o, *task.kernel, i)
@@ -93,6 +96,25 @@ def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
             ctx.arch, task.replace(**views), weight[part], op.bias[part], op.zero_in,
             _channels(op.requant, g * per, (g + 1) * per),
         )  # fmt: skip
+
+
+def _shares(
+    ctx: Context, op: ir.Conv2D | ir.FullyConnected, make: Callable[[View, int], Task]
+) -> Iterator[Task]:
+    """One task per part of the input's channels, from `make(view, macs)`; all sum into the same slots.
+
+    The last one's record is for all of them: it holds the bias, less what the input's zero point adds to every sum.
+    """
+    fan_in, depth, first = ctx.fan_ins[op.name], op.weight.shape[-1], 0
+    for number, name in enumerate(fan_in.parts):
+        view = ctx.binder.view(name)
+        task = make(view, macs(op, ctx.graph) * view.channels // depth).replace(share=fan_in.share(number))
+        weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(-1, *task.kernel, depth)
+        others = weight[..., :first].sum(axis=(1, 2, 3))  # records count in the last share only
+        bias = op.bias.astype(np.int64) - op.zero_in * others
+        part = weight[..., first : first + view.channels]
+        yield _as_conv(ctx.arch, task, part, bias, op.zero_in, op.requant)
+        first += view.channels
 
 
 def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
@@ -150,6 +172,9 @@ def _depthwise_costs(arch: Arch, task: Task) -> dict[str, int]:
 
 def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
     """A 1 x 1 convolution over as many pixels as there are rows; the input is read as it lies, or packed first."""
+    if op.name in ctx.fan_ins:
+        yield from _shares(ctx, op, lambda view, work: _dense(ctx, op, view, work))
+        return
     o, i = op.weight.shape
     source = ctx.ifm(op)
     rows = source.nbytes // i
@@ -158,10 +183,15 @@ def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
         copy, view = packed(ctx, op.inputs[0], source)
         yield copy
         ifm = view.reshaped((1, rows, i))
-    ofm = ctx.ofm(op).reshaped((1, rows, o))
-    task = Task(
-        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None, ctx.post(op.act),  # type: ignore[arg-type]
-        pad_value=op.zero_in, macs=macs(op, ctx.graph),
-    )  # fmt: skip
+    task = _dense(ctx, op, ifm, macs(op, ctx.graph))
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(o, 1, 1, i)
     yield _as_conv(ctx.arch, task, weight, op.bias, op.zero_in, op.requant)
+
+
+def _dense(ctx: Context, op: ir.FullyConnected, ifm: View, work: int) -> Task:
+    """A CONV task without weights that reads one row of pixels."""
+    ofm = ctx.ofm(op).reshaped((1, ifm.width, op.weight.shape[0]))
+    return Task(
+        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None, ctx.post(op.act),  # type: ignore[arg-type]
+        pad_value=op.zero_in, macs=work,
+    )  # fmt: skip

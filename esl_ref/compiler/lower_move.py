@@ -65,7 +65,9 @@ def _repeat(view: View) -> View:
 
 
 def concat(ctx: Context, op: ir.Concat) -> Iterator[Task]:
-    """Inputs already written in place cost nothing; the others are copied there."""
+    """Inputs already written in place cost nothing, the others are copied there; none is if they stay apart."""
+    if op.outputs[0] in ctx.binder.apart:
+        return
     for tensor, part in ctx.binder.concat_parts(op):
         source = ctx.binder.view(tensor)
         if source != part:

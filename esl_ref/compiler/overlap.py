@@ -101,13 +101,14 @@ def _slots(view: View, first: int, last: int, grids: Mapping[str, RowGrid | None
 def _dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> list[_Node]:
     nodes = [_Node() for _ in steps]
     slots: dict[tuple[str, int], _Slot] = {}
-    parts: dict[int, int] = {}
+    parts: dict[int | str, int] = {}
     for index, step in enumerate(steps):
         node = nodes[index]
-        if isinstance(step, Compute) and (step.part or step.task.keeps):
+        if isinstance(step, Compute) and (step.part or step.task.keeps or step.task.share):
             # partial sums follow each other in their accumulator slots, strips of a window in its line buffers
-            node.before.update({parts[step.index]} if step.index in parts else ())
-            parts[step.index] = index
+            chain = step.task.op if step.task.share else step.index
+            node.before.update({parts[chain]} if chain in parts else ())
+            parts[chain] = index
         for view, first, last, writes in accesses(step):
             for key in _slots(view, first, last, grids):
                 slot = slots.setdefault(key, _Slot())

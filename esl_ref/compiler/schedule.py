@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.fan_in import reserved
 from esl_ref.compiler.lines import with_lines
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.rows import RowGrid, grid_of
@@ -62,7 +63,7 @@ class Compute:
     @property
     def ends(self) -> bool:
         """Whether it writes results: not a part of a sum but the last, not rows that only enter the line buffers."""
-        if self.first == self.last:
+        if self.first == self.last or (self.task.share and not self.task.share.last):
             return False
         return self.part is None or self.part[1] == self.task.kernel[0]
 
@@ -134,10 +135,10 @@ class GroupBuilder:
         members = range(self.group.first, self.group.last)
         mine = with_lines({i: self.lowered.tasks[i] for i in members}, self.group.strip, self.arch)
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
-        slot = 0
+        slot, top = 0, self.arch.acc_words - reserved(self.lowered.tasks, self.arch)
         for i in members:  # sums of one group may be under way together: none shares a slot
             results = self.tasks[i].part_slots(self.arch.lanes)
-            if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= self.arch.acc_words - slot:
+            if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= top - slot:
                 self.tasks[i] = self.tasks[i].replace(acc_base=slot)
                 slot += results
 
@@ -161,6 +162,8 @@ class GroupBuilder:
             self._fill(index, task)
         if rows > self.done[index] and task.acc_base is not None:
             self._sum(index, task)
+        if rows > self.done[index] and task.share:
+            self._share(index, task)
         while self.done[index] < rows:
             first = self.done[index]
             last = min(rows, first + self.group.strip)
@@ -186,6 +189,15 @@ class GroupBuilder:
             self._rows(index, task.ifm, *task.ifm_rows(0, 1, part))
             self.steps.append(Compute(task, 0, 1, index, part))
         self.done[index] = 1
+
+    def _share(self, index: int, task: Task) -> None:
+        """All of a share of the sums of several tasks, after the shares before it: slots count from its first row."""
+        for other in range(index):
+            if self.tasks[other].share and self.tasks[other].op == task.op:
+                self.advance(other, task.ofm.height)
+        self._provide(index, task, task.ofm.height)
+        self.steps.append(Compute(task, 0, task.ofm.height, index))
+        self.done[index] = task.ofm.height
 
     def _provide(self, index: int, task: Task, last: int) -> None:
         """Everything that output rows up to `last` of `task` read."""

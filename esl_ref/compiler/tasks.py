@@ -16,7 +16,7 @@ import numpy.typing as npt
 from esl_ref.compiler.views import View
 from esl_ref.program.fields import Opcode, Rounding
 
-__all__ = ["Operands", "Post", "Task", "Weights"]
+__all__ = ["Operands", "Post", "Share", "Task", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,20 @@ class Operands:
 
 
 @dataclass(frozen=True)
+class Share:
+    """Number `number` of `count` tasks that sum up one result in the accumulator slots from `base`."""
+
+    number: int
+    count: int
+    base: int
+
+    @property
+    def last(self) -> bool:
+        """Whether this one finishes the sums and writes the results."""
+        return self.number == self.count - 1
+
+
+@dataclass(frozen=True)
 class Task:
     """One hardware layer: `ofm` = opcode(`ifm`).
 
@@ -80,6 +94,7 @@ class Task:
     column         DEPTHWISE_WINDOW: whether rows go through the line buffers
     lines          DEPTHWISE_WINDOW: first line buffer column; with `keeps` each strip goes on where the last stopped
     acc_base       first accumulator slot of sums that are spread over commands, None if they are not
+    share          its part in sums that several tasks make together, see `fan_in`
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     """
 
@@ -106,6 +121,7 @@ class Task:
     lines: int = 0
     keeps: bool = False
     acc_base: int | None = None
+    share: Share | None = None
     pool_sum: bool = False
     macs: int = 0
 

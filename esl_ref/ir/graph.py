@@ -19,7 +19,11 @@ __all__ = ["Graph"]
 
 @dataclass(frozen=True)
 class Graph:
-    """Operators in execution order over named tensors. `verify` checks every rule that executors rely on."""
+    """Operators in execution order over named tensors. `verify` checks every rule that executors rely on.
+
+    `fan_in` names operators that may sum over the parts of their input, a concatenation along channels, one by one:
+    the compiler then keeps partial sums instead of the whole input (see `esl_ref.rewrite`). Values are the same.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
@@ -28,6 +32,7 @@ class Graph:
     outputs: tuple[str, ...]
     profile: Profile = Profile.TFLITE
     notes: tuple[str, ...] = field(default=())
+    fan_in: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

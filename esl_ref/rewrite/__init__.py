@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Graph-to-graph rewriting that trades memory for work or order: every remaining tensor keeps its bytes.
+
+`tile` recomputes halos in spatial tiles, `split_channels` cuts a path along channels. Both give an ordinary graph, so
+whatever runs a graph (golden, compiler, ESL machine, RTL) runs the rewritten one and can be compared with it.
+"""
+
+from esl_ref.rewrite.boxes import Box, grid
+from esl_ref.rewrite.channels import split_channels
+from esl_ref.rewrite.tile import tile
+
+__all__ = ["Box", "grid", "split_channels", "tile"]
