@@ -51,7 +51,7 @@ class Arch:
     line_depth       columns held by each line buffer of the depthwise window
     window_rows      rows of the depthwise window fed in parallel; window_rows - 1 line buffers
     window_cols      columns the window register holds
-    axi_bytes        bytes of one AXI4 data beat
+    axi_bytes        bytes of one AXI4 data beat; at most lanes
     burst_beats      longest AXI4 burst
     outstanding      read bursts in flight
     queue_depth      commands held by each of the load, store and compute queues
@@ -77,11 +77,16 @@ class Arch:
     profile: Profile = Profile.TFLITE
 
     def __post_init__(self) -> None:
-        _require(self.lanes in (4, 8, 16, 32, 64), "lanes must be a power of two from 4 to 64", self.lanes)
+        _require(self.lanes in (8, 16, 32, 64), "lanes must be a power of two from 8 to 64", self.lanes)
         _require(
             self.post_lanes >= 1 and self.lanes % self.post_lanes == 0, "post_lanes must divide lanes", self.post_lanes
         )
         _require(self.axi_bytes in (8, 16), "axi_bytes must be 8 or 16", self.axi_bytes)
+        _require(
+            self.axi_bytes <= self.lanes,
+            f"axi_bytes must not exceed lanes = {self.lanes}, as a beat goes into one word of SRAM",
+            self.axi_bytes,
+        )
         _require(
             0 < self.act_bytes <= 1 << 24 and self.act_bytes % (2 * self.lanes) == 0,
             f"act_bytes must be a multiple of {2 * self.lanes} up to 16 MiB",

@@ -8,7 +8,6 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
-from esl_ref.errors import ArchError
 from rtl import weight_sram
 from rtl.act_sram import ActSram
 from rtl.address import AddressStage
@@ -64,12 +63,6 @@ class Engine(wiring.Component):
     """
 
     def __init__(self, arch: Arch):
-        if arch.axi_bytes > arch.lanes:
-            raise ArchError(
-                f"a bus beat of {arch.axi_bytes} bytes does not fit a SRAM word of {arch.lanes} lanes",
-                where=f"architecture '{arch.name}'",
-                hint="the RTL needs axi_bytes <= lanes",
-            )
         self._arch = arch
         lanes, axi_bits = arch.lanes, 8 * arch.axi_bytes
         super().__init__({

@@ -106,7 +106,7 @@ class Issuer(wiring.Component):
         header_due = self._elaborate_headers(m, next_group)
         self._elaborate_issue(m, header_due)
         self._elaborate_slots(m)
-        self._elaborate_weight_check(m)
+        self._elaborate_checks(m)
         return m
 
     def _elaborate_decode(self, m: Module) -> None:
@@ -275,15 +275,17 @@ class Issuer(wiring.Component):
                Mux(waits["store"], Cause.WAIT_STORE,
                Mux(waits["compute"], Cause.WAIT_COMPUTE, Cause.OVERHEAD)))))  # fmt: skip
 
-    def _elaborate_weight_check(self, m: Module) -> None:
-        """A weight word past the end of the SRAM is found one cycle after its issue."""
+    def _elaborate_checks(self, m: Module) -> None:
+        """A weight word or a line buffer column past the end of its memory is found one cycle after its issue."""
         reads_1 = Signal()
         weight_1 = Signal(WEIGHT_BITS, reset_less=True)
+        column_outside_1 = Signal()
         index_1 = Signal(32, reset_less=True)
         m.d.sync += [
+            column_outside_1.eq(self.issue & self.op.column_outside),
             reads_1.eq(self.header | (self.issue & self.op.array)),
             weight_1.eq(Mux(self.header, self.header_weight, self.op.weight)),
             index_1.eq(self._index),
         ]
-        with m.If(reads_1 & (weight_1 >= self.arch.weight_words)):
+        with m.If((reads_1 & (weight_1 >= self.arch.weight_words)) | column_outside_1):
             self._fail(m, index_1)

@@ -61,6 +61,7 @@ def op_layout(arch: Arch) -> data.StructLayout:
     operand_a, _b    the elementwise unit takes it
     first, last      of one result (array, pool)
     shift            the window takes the vector: column `column` of a pass, its first if `row_start`
+    column_outside   that column is beyond the line buffers, which the command uses
     older_valid      bit a - 1: the row visited `a` passes ago was a row of the map
     chunk            which of the window's slots the array takes
     emit             this issue completes a result vector, written to out_base + out_offset + out_x
@@ -85,6 +86,7 @@ def op_layout(arch: Arch) -> data.StructLayout:
         "last": 1,
         "shift": 1,
         "column": bits_for(arch.line_depth - 1),
+        "column_outside": 1,
         "row_start": 1,
         "older_valid": unsigned(arch.window_rows - 1),
         "chunk": bits_for(-(-arch.window_cols // arch.window_cols_per_chunk) - 1),

@@ -10,6 +10,9 @@ from rtl.walk import Loops, Start, Step, Walk, decremented, track
 
 __all__ = ["WindowWalk"]
 
+_COLUMN_BITS = 15
+"""One group's columns beyond the last line buffer column: seen there before anything wraps."""
+
 
 class WindowWalk(Walk):
     """See `Walk` for the members. A visit that does not fire is one issue, one that does `chunks` issues."""
@@ -45,7 +48,7 @@ class WindowWalk(Walk):
             "group": Step(now.wgt_step), "chunk": Step(Const(1)),
         })  # fmt: skip
         # Line buffer column: groups share theirs, unless they are kept for a later command.
-        columns = track(loops, "column", 14, lambda c: c.line_base, {
+        columns = track(loops, "column", _COLUMN_BITS, lambda c: c.line_base, {
             "group": Step(Mux(now.line_keep, now.cols, 0)), "visited_column": Step(Const(1)),
         })  # fmt: skip
         out_step = Step(Mux(fires, now.ofm_pix_step, 0))
@@ -69,6 +72,7 @@ class WindowWalk(Walk):
             op.last.eq(loops.last["chunk"]),
             op.shift.eq(visit),
             op.column.eq(columns),
+            op.column_outside.eq(now.column & visit & (columns >= self.arch.line_depth)),
             op.row_start.eq(loops.at_start["visited_column"]),
             op.older_valid.eq(older_valid),
             op.chunk.eq(chunk),

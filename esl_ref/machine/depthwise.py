@@ -54,7 +54,7 @@ def firing(visits: int, first: int, stride: int, what: str) -> int:
 def depthwise_window(command: Command, arch: Arch, data: Operands) -> Ints:
     """Accumulators [oy, ox, C] of a window that slides along the visited rows."""
     passes, cols = command["passes"], command["cols"]
-    _check_window(command, arch)
+    _check_window(command)
     depth = arch.window_rows if command["column"] else 1
     rows = kernel_rows(command.replace(oy_rows=1), passes, 1, oy_step=command["ky_step"])
     column_positions = positions(command, cols, command["kx_step"], 1)
@@ -77,12 +77,10 @@ def depthwise_window(command: Command, arch: Arch, data: Operands) -> Ints:
     return acc
 
 
-def _check_window(command: Command, arch: Arch) -> None:
+def _check_window(command: Command) -> None:
     passes, cols = command["passes"], command["cols"]
     if min(passes, cols, command["chunks"]) < 1:
         raise ProgramError(f"{passes} passes of {cols} columns, {command['chunks']} chunks")
-    if command["column"] and cols > arch.line_depth:
-        raise ProgramError(f"{cols} columns per pass; line buffers hold {arch.line_depth}")
     if not command["column"] and command["chunks"] != 1:
         raise ProgramError(f"a one-row window takes one chunk, not {command['chunks']}")
     fires = (

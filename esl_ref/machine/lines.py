@@ -26,8 +26,6 @@ class Lines:
         step = command["cols"] if command["line_keep"] else 0
         group = np.arange(command["groups"], dtype=np.int64)[:, None]
         columns: Ints = command["line_base"] + group * step + np.arange(command["cols"], dtype=np.int64)
-        if columns.size and int(columns.max()) >= self.arch.line_depth:
-            raise ProgramError(f"line buffer column {int(columns.max())} of {self.arch.line_depth}")
         return columns
 
     def older(self, command: Command) -> Ints:

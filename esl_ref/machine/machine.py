@@ -91,6 +91,8 @@ class Machine:
             command = self._decode(program, memory, bases.commands + index * COMMAND_BYTES, index)
             if index == 0 and (verdict := check_header(command, self.arch)):
                 raise MachineFault(verdict[0], 0, verdict[1])
+            if index and command.opcode is Opcode.HEADER:
+                raise MachineFault(ErrorCode.BAD_OPCODE, index, "a HEADER that is not the first command")
             yield command
             if command.opcode is Opcode.END:
                 return

@@ -47,6 +47,11 @@ def check_command(command: Command, arch: Arch) -> Verdict:
         end = command[f"{prefix}_base"] + command[f"{prefix}_wrap"]
         if end > arch.act_bytes:
             return ErrorCode.BAD_ADDRESS, f"{prefix} buffer ends at byte {end} of {arch.act_bytes}"
+    if command.opcode is Opcode.DEPTHWISE_WINDOW and command["column"]:
+        groups = max(1, command["groups"]) if command["line_keep"] else 1
+        end = command["line_base"] + groups * command["cols"]
+        if end > arch.line_depth:
+            return ErrorCode.BAD_ADDRESS, f"line buffer columns up to {end} of {arch.line_depth}"
     return None
 
 

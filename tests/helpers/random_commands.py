@@ -22,7 +22,7 @@ __all__ = ["KINDS", "SMALL", "CommandCase", "make_case", "program_of"]
 
 Pick = Callable[[int, int], int]
 SMALL = Arch(
-    name="small", lanes=4, post_lanes=2, act_bytes=4096, weight_words=256, line_depth=16, window_rows=3, window_cols=3
+    name="small", lanes=8, post_lanes=4, act_bytes=4096, weight_words=256, line_depth=16, window_rows=3, window_cols=3
 )
 
 

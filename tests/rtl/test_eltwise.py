@@ -74,10 +74,10 @@ def test_ties_of_both_signs(simulate, flat):
     """mul = 2**30, shift 20: s(q) = (q - zero) / 2, ties away from zero in TFLITE and up in SINGLE."""
     for profile, expected in ((Profile.TFLITE, [-2, -1, 1, 2]), (Profile.SINGLE, [-1, 0, 1, 2])):
         fields = {"mul_a": 1 << 30, "shift_a": 20, "mul_b": 0}
-        vector = flat.pack([-3, -1, 1, 3], 8)
-        dut = EltwiseUnit(Arch(lanes=4, post_lanes=4, window_rows=3, profile=profile), 6)
+        vector = flat.pack([-3, -1, 1, 3] * 2, 8)
+        dut = EltwiseUnit(Arch(lanes=LANES, post_lanes=LANES, window_rows=3, profile=profile), 6)
         trace = simulate(dut, [{"valid_a": 1, "vector": vector, **fields}, {"valid_b": 1, **fields}], tail=6)
-        assert flat.unpack(trace[7]["acc"], 32, 4) == expected
+        assert flat.unpack(trace[7]["acc"], 32, LANES) == expected * 2
 
 
 def test_latency_is_checked():

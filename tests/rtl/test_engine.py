@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 
 from esl_ref.arch import Arch, load
-from esl_ref.errors import ArchError
 from esl_ref.machine.post import header_words_of
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import ErrorCode, Opcode
-from rtl.engine import Engine
 from rtl.op import Cause
 from tests.helpers.naive_machine import NaiveMachine
 from tests.helpers.random_commands import KINDS, CommandCase, make_case
@@ -150,6 +148,10 @@ def bad_commands(case: CommandCase) -> Iterator[Command]:
     yield command.replace(wgt_header=0, wgt_step=0xFFFF, groups=3)
     if command.opcode is Opcode.ELTWISE:
         yield command.replace(ifm2_base=(1 << 24) - 1)
+    if command.opcode is Opcode.DEPTHWISE_WINDOW:
+        columns = command.replace(column=1)
+        yield columns.replace(line_base=TINY.line_depth - command["cols"] + 1)
+        yield columns.replace(line_keep=1, groups=3, line_base=TINY.line_depth - 3 * command["cols"] + 1)
     if command.opcode in (Opcode.CONV, Opcode.DEPTHWISE_WINDOW, Opcode.DEPTHWISE_TAPS):
         yield command.replace(wgt_first=TINY.weight_words)
 
@@ -173,8 +175,3 @@ def test_zero_counts_end() -> None:
     opcodes = (Opcode.CONV, Opcode.DEPTHWISE_WINDOW, Opcode.DEPTHWISE_TAPS, Opcode.POOL, Opcode.ELTWISE)
     outcome = EngineBench(TINY).run(Job([Command(opcode, {}) for opcode in opcodes], dump=False))[0]
     assert outcome.computes_done == len(opcodes)
-
-
-def test_bus_wider_than_a_vector_is_refused() -> None:
-    with pytest.raises(ArchError, match="16 bytes does not fit a SRAM word of 8 lanes"):
-        Engine(load("tiny").with_depths(axi_bytes=16))

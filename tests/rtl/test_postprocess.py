@@ -124,7 +124,7 @@ class Timeline:
 
 
 @pytest.mark.parametrize("profile", Profile)
-@pytest.mark.parametrize("lanes,post_lanes,axi_bytes", [(4, 4, 8), (8, 4, 8), (8, 2, 16), (16, 16, 16), (8, 1, 8)])
+@pytest.mark.parametrize("lanes,post_lanes,axi_bytes", [(8, 4, 8), (16, 4, 16), (16, 16, 16), (8, 1, 8)])
 def test_commands(simulate, flat, profile, lanes, post_lanes, axi_bytes):
     rng = np.random.default_rng([lanes, post_lanes])
     timeline = Timeline(_arch(lanes, post_lanes, profile, axi_bytes), rng, flat)

@@ -73,6 +73,9 @@ def corrupt_programs(good: Job) -> Iterator[Broken]:
         wrap = good.program.commands[index][f"{prefix}_wrap"]
         beyond = {f"{prefix}_base": machine.act_bytes - wrap + 1}
         yield name, changed(good, index, **beyond), ErrorCode.BAD_ADDRESS, index
+    yield "a second header", patched(good, conv, bytes([Opcode.HEADER])), ErrorCode.BAD_OPCODE, conv
+    beyond = {"column": 1, "line_base": machine.line_depth - good.program.commands[window]["cols"] + 1}
+    yield "line buffers", changed(good, window, **beyond), ErrorCode.BAD_ADDRESS, window
     beyond = {"word": machine.weight_words - good.program.commands[weights]["words"] + 1}
     yield "weights", changed(good, weights, **beyond), ErrorCode.BAD_ADDRESS, weights
 

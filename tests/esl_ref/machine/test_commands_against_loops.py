@@ -17,7 +17,9 @@ from esl_ref.numerics import Profile
 from tests.helpers.naive_machine import NaiveMachine
 from tests.helpers.random_commands import KINDS, SMALL, CommandCase, make_case
 
-EIGHT = dataclasses.replace(SMALL, name="eight", lanes=8, post_lanes=8, window_rows=3, window_cols=4, act_bytes=8192)
+SIXTEEN = dataclasses.replace(
+    SMALL, name="sixteen", lanes=16, post_lanes=16, axi_bytes=16, window_rows=5, window_cols=4, act_bytes=16384
+)
 SINGLE = dataclasses.replace(SMALL, name="single", profile=Profile.SINGLE, window_rows=4)
 
 
@@ -37,7 +39,7 @@ def test_command_equals_loops(kind, data):
     assert_equal_to_loops(case)
 
 
-@pytest.mark.parametrize("arch", [EIGHT, SINGLE], ids=lambda a: a.name)
+@pytest.mark.parametrize("arch", [SIXTEEN, SINGLE], ids=lambda a: a.name)
 @pytest.mark.parametrize("kind", KINDS)
 def test_command_equals_loops_on_other_architectures(kind: str, arch: Arch):
     for seed in range(12):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 
 import numpy as np
 import pytest
@@ -42,6 +43,7 @@ def assert_stops(code: E, index: int, *args, **options) -> None:
         (12, 0x07, E.BAD_VERSION, 0),
         (16, ARCH.hash() & 0xFF ^ 1, E.WRONG_ARCH, 0),
         (LOAD_ROWS * COMMAND_BYTES, 0x77, E.BAD_OPCODE, LOAD_ROWS),
+        (COMPUTE * COMMAND_BYTES, Opcode.HEADER, E.BAD_OPCODE, COMPUTE),
     ],
 )
 def test_corrupt_stream(offset, value, code, index):
@@ -71,6 +73,26 @@ def altered(index: int, **changes: int):
 )
 def test_bad_address(index, changes):
     assert_stops(E.BAD_ADDRESS, index, **altered(index, **changes))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_line_buffer_columns(seed):
+    """The last column there is may be used, the one behind it not."""
+    case = make_case("window", random.Random(seed).randint, seed)
+    program, inputs = case.program(), case.inputs()
+    index, command = next((i, c) for i, c in enumerate(program.commands) if c.opcode is Opcode.DEPTHWISE_WINDOW)
+    used = command["cols"] * (command["groups"] if command["line_keep"] else 1)
+    for base in (ARCH.line_depth - used, ARCH.line_depth - used + 1):
+        commands = list(program.commands)
+        commands[index] = command.replace(line_base=base)
+        moved = dataclasses.replace(program, commands=tuple(commands))
+        memory = moved.memory_image(inputs, default_bases(moved))
+        if base + used <= ARCH.line_depth or not command["column"]:
+            Machine(ARCH).run(moved, memory)
+            continue
+        with pytest.raises(MachineFault, match=f"columns up to {base + used} of {ARCH.line_depth}") as fault:
+            Machine(ARCH).run(moved, memory)
+        assert (fault.value.code, fault.value.index) == (E.BAD_ADDRESS, index)
 
 
 @pytest.mark.parametrize(

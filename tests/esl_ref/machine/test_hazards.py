@@ -108,7 +108,7 @@ def test_knowledge_is_transitive():
 def test_error_names_command_buffer_and_bytes():
     with pytest.raises(CommandHazard) as error:
         execute(pipeline(GOOD[0], GOOD[1].replace(need_load=0)), {"x": X})
-    assert "command 3 POOL (op3)" in str(error.value) and "weight words 0..2" in str(error.value)
+    assert "command 3 POOL (op3)" in str(error.value) and "weight words 0..1" in str(error.value)
     with pytest.raises(CommandHazard) as error:
         execute(pipeline(GOOD[0], wait(copy(0, MAP), load=1)), {"x": X})
     assert error.value.index == 3 and error.value.other == 2
@@ -119,7 +119,7 @@ def test_error_names_command_buffer_and_bytes():
 def test_never_written_bytes():
     with pytest.raises(HazardError, match=r"reads act bytes 60\.\.63 \(A\), which nothing has written"):
         execute(pipeline(Command(Opcode.LOAD_ROWS, rows(0, 1, row_bytes=60)), wait(copy(0, MAP), load=2)), {"x": X})
-    with pytest.raises(HazardError, match="reads weight words 8..10, which nothing"):
+    with pytest.raises(HazardError, match="reads weight words 8..9, which nothing"):
         execute(pipeline(GOOD[0], wait(copy(0, MAP, wgt_header=8), load=2)), {"x": X})
     with pytest.raises(HazardError, match="reads the table, which nothing"):
         execute(pipeline(GOOD[0], wait(copy(0, MAP, table=1), load=2)), {"x": X})
