@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
-from esl_ref.compiler.overlap import issue_cycles
+from esl_ref.compiler.overlap import Clock, clock_of
 from esl_ref.compiler.schedule import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.scoreboard import Access, Scoreboard
 from esl_ref.compiler.surfaces import Surfaces
@@ -166,6 +166,7 @@ class _Pace:
     """Rough clocks of bus and compute engine, to tell when the bus would fall idle. In cycles."""
 
     arch: Arch
+    clock: Clock
     bus: int = 0
     engine: int = 0
     ended: list[int] = field(default_factory=list)
@@ -192,8 +193,7 @@ class _Pace:
             self.bus += (step.last - step.first) * -(-step.view.width * step.view.channels // arch.axi_bytes)
             self.rows.setdefault(step.view.storage.name, []).append((step.last, self.bus))
         elif isinstance(step, Compute) and use.chunk is not None:
-            slots = issue_cycles(step.task, step.last - step.first, arch.lanes, arch.header_words, step.part)
-            share = slots * (use.chunk.last - use.chunk.first) // step.task.groups(arch.lanes)
+            share = self.clock.cost(step) * (use.chunk.last - use.chunk.first) // step.task.groups(arch.lanes)
             self.engine = max(self.engine, self.arrived.get(index, 0), self._rows_of(step)) + share
         self.ended.append(self.engine)
 
@@ -218,7 +218,7 @@ def _write(writer: _Writer, uses: list[_Use]) -> None:
     A load never goes before the last command that reads what it overwrites: commands wait only for earlier ones.
     """
     pending = deque(i for i, use in enumerate(uses) if use.placement and use.placement.load)
-    pace = _Pace(writer.arch)
+    pace = _Pace(writer.arch, clock_of(writer.arch))
     last_rows = max((i for i, use in enumerate(uses) if isinstance(use.step, Load)), default=-1)
     for index, use in enumerate(uses):
         while pending and (pending[0] <= index or _may_go(pace, uses[pending[0]], index, index < last_rows)):

@@ -9,22 +9,46 @@ least, the earliest of equals: a chain of layers then runs its odd and its even 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.geometry import commands
 from esl_ref.compiler.rolling import accesses, grids_of
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.schedule import Compute, Load, Schedule, Step
-from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
-from esl_ref.machine.timing_constants import EngineTiming
-from esl_ref.program.fields import Opcode
+from esl_ref.machine.timing_constants import EngineTiming, IssueClock
 
-__all__ = ["Clock", "overlap", "overlapped"]
+__all__ = ["Clock", "clock_of", "overlap", "overlapped"]
 
 LOADS_AHEAD = 3
 """Input transfers placed before the strips that use them: more would only queue in front of weights."""
+
+
+_Key = tuple[int, int, tuple[int, int] | None, bool, int, bool]
+"""What the issue slots of a step depend on: task, rows, kernel rows, line buffers, and where in the map it lies."""
+
+
+def _wraps(step: Compute) -> bool:
+    """Whether the rows of a pointwise step lie in two pieces in some rolling storage, and so cannot be one long row."""
+    if not step.task.copies:
+        return False
+    views = (v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
+    rows = step.last - step.first
+    return any(v.row_offset(step.first) + rows * v.row_stride > v.storage.wrap for v in views)
+
+
+def _border(step: Compute) -> int:
+    """A number for steps at a map's border that leave kernel rows out; all others have the same one."""
+    task = step.task
+    if not task.weights.variants:
+        return -1
+    inside = task.origin[0] + step.first * task.stride[0] >= 0
+    below = task.origin[0] + (step.last - 1) * task.stride[0] + (task.kernel[0] - 1) * task.dilation[0]
+    return -1 if inside and below < task.ifm.height else step.first
 
 
 @dataclass
@@ -35,36 +59,32 @@ class Clock:
     start: int
     arch: Arch
     now: int = 0
-    known: dict[tuple[int, int, tuple[int, int] | None], int] = field(default_factory=dict)
+    known: dict[_Key, int] = field(default_factory=dict)
+    turns: list[tuple[int, int]] = field(default_factory=list)
+    """Per step in its order: cycles that the engine waited for it, and worked on it."""
 
     def cost(self, step: Compute) -> int:
         """Issue slots of a step."""
-        key = step.index, step.last - step.first, step.part
+        key = step.index, step.last - step.first, step.part, step.task.keeps, _border(step), _wraps(step)
         if key not in self.known:
-            self.known[key] = issue_cycles(step.task, key[1], self.arch.lanes, self.arch.header_words, step.part)
+            self.known[key] = issue_cycles(step, self.arch)
         return self.known[key]
 
 
-def issue_cycles(task: Task, rows: int, lanes: int, header: int, part: tuple[int, int] | None = None) -> int:
-    """Issue slots of `rows` output rows of a task (of kernel rows `part`), all groups."""
-    width, groups = task.ofm.width, task.groups(lanes)
-    if task.opcode is Opcode.ELTWISE:
-        slots = 2 * rows * width
-    elif task.opcode is Opcode.DEPTHWISE_WINDOW:
-        visited = (width - 1) * task.stride[1] + task.kernel[1]
-        new = part[1] - part[0] if part else rows * task.stride[0]
-        passes = new if task.keeps else (rows - 1) * task.stride[0] + task.kernel[0]
-        slots = passes * visited + rows * width * (task.chunks - 1)
-    else:
-        kernel_rows = part[1] - part[0] if part else task.kernel[0]
-        slots = rows * width * kernel_rows * task.runs * task.chunks
-    return groups * (slots + header)
+def issue_cycles(step: Compute, arch: Arch) -> int:
+    """Issue slots of a step, all groups of channels, as the issuer takes them behind an idle engine."""
+    task, clock, cycle = step.task, IssueClock(arch), 0
+    anywhere: Mapping[str, int] = defaultdict(int)
+    parts = commands(arch, task, anywhere, (step.first, step.last), (0, task.groups(arch.lanes)), 0, step.part)
+    for command, _ in parts:
+        cycle = clock.run(command, cycle).last + 1
+    return cycle
 
 
-def clock_of(arch: Arch) -> Clock:
-    """A clock at zero for this machine."""
+def clock_of(arch: Arch, known: dict[_Key, int] | None = None) -> Clock:
+    """A clock at zero for this machine; `known` are costs of steps of the same tasks, shared between clocks."""
     timing = EngineTiming.of(arch)
-    return Clock(timing.completion + timing.wait, max(0, timing.decode - 2), arch)
+    return Clock(timing.completion + timing.wait, max(0, timing.decode - 2), arch, known={} if known is None else known)
 
 
 def overlapped(schedule: Schedule, arch: Arch) -> Schedule:
@@ -128,17 +148,54 @@ def _dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> 
     return nodes
 
 
+class _Ready:
+    """Steps whose predecessors are placed, each with the cycle from which on it would not wait."""
+
+    def __init__(self) -> None:
+        self._later: list[tuple[int, int]] = []
+        self._free: list[int] = []
+
+    def add(self, index: int, since: int) -> None:
+        heappush(self._later, (since, index))
+
+    def free(self, now: int) -> int | None:
+        """The earliest step that would not wait in cycle `now`."""
+        while self._later and self._later[0][0] <= now:
+            heappush(self._free, heappop(self._later)[1])
+        return self._free[0] if self._free else None
+
+    def take(self, now: int) -> int | None:
+        """Remove and return the step that waits least, the earliest of equals."""
+        if self.free(now) is not None:
+            return heappop(self._free)
+        return heappop(self._later)[1] if self._later else None
+
+
 def overlap(steps: Sequence[Step], grids: Mapping[str, RowGrid | None], clock: Clock) -> list[Step]:
-    """The steps of one group in the order that list scheduling finds; `clock.now` advances by what it takes."""
+    """The steps of one group in the order that list scheduling finds; `clock.now` advances by what it takes.
+
+    A transfer goes first if it would not wait (in its queue it would hold up everything behind it), else what waits
+    least.
+    """
     nodes = _dependences(steps, grids)
     left = [len(n.before) for n in nodes]
-    ready = [i for i, count in enumerate(left) if count == 0]
     finish = [0] * len(steps)
+    computes, transfers = _Ready(), _Ready()
+
+    def offer(index: int) -> None:
+        compute = isinstance(steps[index], Compute)
+        awaited = nodes[index].data if compute else nodes[index].before
+        (computes if compute else transfers).add(index, max((finish[d] for d in awaited), default=0))
+
+    for index, count in enumerate(left):
+        if count == 0:
+            offer(index)
     waiting_loads: set[int] = set()
     order: list[Step] = []
-    while ready:
-        index = _pick(steps, nodes, ready, finish, clock, len(waiting_loads) < LOADS_AHEAD)
-        ready.remove(index)
+    for _ in steps:
+        may_load = len(waiting_loads) < LOADS_AHEAD and transfers.free(clock.now) is not None
+        taken = transfers.take(clock.now) if may_load else computes.take(clock.now)
+        index = taken if taken is not None else transfers.take(clock.now)  # type: ignore[assignment]
         _run(steps[index], index, nodes[index], finish, clock)
         order.append(steps[index])
         waiting_loads -= nodes[index].before
@@ -147,30 +204,16 @@ def overlap(steps: Sequence[Step], grids: Mapping[str, RowGrid | None], clock: C
         for other in nodes[index].after:
             left[other] -= 1
             if left[other] == 0:
-                ready.append(other)
+                offer(other)
     return order
 
 
-def _pick(
-    steps: Sequence[Step], nodes: Sequence[_Node], ready: list[int], finish: list[int], clock: Clock, may_load: bool
-) -> int:
-    """The next step: a transfer that would not wait (in its queue it would hold up everything behind it), else what
-    waits least."""
-
-    def wait(i: int) -> tuple[int, int]:
-        node = nodes[i]
-        awaited = node.data if isinstance(steps[i], Compute) else node.before
-        return max(0, max((finish[d] for d in awaited), default=0) - clock.now), i
-
-    transfers = [i for i in ready if not isinstance(steps[i], Compute) and wait(i)[0] == 0]
-    if transfers and may_load:
-        return min(transfers)
-    computes = [i for i in ready if isinstance(steps[i], Compute)]
-    return min(computes or ready, key=wait)
-
-
 def _run(step: Step, index: int, node: _Node, finish: list[int], clock: Clock) -> None:
-    if isinstance(step, Compute):
-        ready = max((finish[d] for d in node.data), default=0)
-        clock.now = max(clock.now + clock.start, ready) + clock.cost(step)
-        finish[index] = clock.now + clock.drain
+    if not isinstance(step, Compute):
+        clock.turns.append((0, 0))
+        return
+    ready = max((finish[d] for d in node.data), default=0)
+    begun, cost = max(clock.now + clock.start, ready), clock.cost(step)
+    clock.turns.append((begun - clock.now, cost))
+    clock.now = begun + cost
+    finish[index] = clock.now + clock.drain

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exact front over group boundaries and strip heights, by dynamic programming on the order of tasks.
+"""Front over group boundaries and strip heights, by dynamic programming on the order of tasks.
 
 A plan's peak is the largest of its groups' peaks and its cycles are their sum, so the best plans for a prefix of
 the tasks extend the best plans for shorter prefixes: the non-dominated pairs per prefix are all that needs keeping.
@@ -11,27 +11,61 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from esl_ref.compiler.schedule import Group
-from esl_ref.planner.joint.price import Pricer
+from esl_ref.planner.joint.price import GroupPrice, Pricer
 
-__all__ = ["Candidate", "front"]
+__all__ = ["Candidate", "front", "modes"]
 
 STRIPS = ((1, 0), (1, 1), (2, 0), (4, 0))
 """Strip heights and look-ahead that are tried for a group."""
 LONGEST = 16
 """Tasks of a group above which only single rows stream: higher strips through many layers hold more than they save."""
+SMALL = 24
+"""Segments of up to so many tasks may be cut before any task; longer ones where few bytes are alive."""
+SHORT = 3
+"""Groups of so many tasks may lie anywhere."""
+
+NEAR = 1.002
+"""Cycles within this factor are the same: what differs less is not looked for."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A grouping of all tasks with its price: peak bytes, cycles, weight words read."""
+    """A grouping of the tasks up to some task, with its price.
 
-    groups: tuple[Group, ...]
+    cost is what is minimised: cycles and, weighed, traffic. lead: cycles that the bus is ahead of the engine at its
+    end.
+    """
+
     peak: int
+    cost: float
     cycles: int
     words: int
+    lead: int
+    group: Group | None = None
+    before: Candidate | None = None
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """All groups, in order."""
+        found: list[Group] = []
+        at: Candidate | None = self
+        while at is not None and at.group is not None:
+            found.append(at.group)
+            at = at.before
+        return tuple(reversed(found))
+
+    def extended(self, price: GroupPrice, reach: int, word_cost: float) -> Candidate:
+        """With one more group; `word_cost` in cycles per weight word."""
+        cycles = price.cycles(self.lead)
+        lead = max(0, min(reach, self.lead + cycles - price.bus))
+        return Candidate(
+            max(self.peak, price.peak), self.cost + cycles + word_cost * price.words, self.cycles + cycles,
+            self.words + price.words, lead, price.group, self,
+        )  # fmt: skip
 
 
-def _modes(first: int, last: int, height: int) -> Iterator[Group]:
+def modes(first: int, last: int, height: int) -> Iterator[Group]:
+    """Ways to run tasks [first, last), whose highest map has `height` rows, as one group."""
     if last - first == 1:
         yield Group(first, last)
         if first == 0 and height > 1:  # the first task starts while the network input arrives
@@ -41,32 +75,64 @@ def _modes(first: int, last: int, height: int) -> Iterator[Group]:
             yield Group(first, last, strip, ahead)
 
 
+def _prices(pricer: Pricer, first: int, last: int) -> Iterator[GroupPrice]:
+    """Prices of the ways to run tasks [first, last) that are worth pricing: higher strips and look-ahead only hold
+    more, unless single rows take longer than whole maps."""
+    height = max(t.ofm.height for t in pricer.lowered.tasks[first:last])
+    whole = sum(pricer.price(Group(i, i + 1)).warm for i in range(first, last))
+    quick = False
+    for group in modes(first, last, height):
+        if quick and group.strip < height:
+            continue
+        price = pricer.price(group)
+        quick = quick or ((group.strip, group.ahead) == STRIPS[0] and price.warm <= whole * NEAR)
+        yield price
+
+
+def _narrow(pricer: Pricer) -> set[int]:
+    """Boundaries at which no fewer bytes are alive next to them: where long groups may begin and end."""
+    count = len(pricer.lowered.tasks)
+    if count <= SMALL:
+        return set(range(count + 1))
+    alive = [pricer.alive(b) for b in range(count + 1)]
+    inner = {b for b in range(1, count) if alive[b] <= alive[b - 1] and alive[b] <= alive[b + 1]}
+    return inner | {0, 1, count - 1, count}
+
+
 def _prune(candidates: list[Candidate]) -> list[Candidate]:
-    """Those that no other beats in both peak and cycles, by rising peak."""
+    """Those that no other beats in both peak and cost, by rising peak."""
     kept: list[Candidate] = []
-    for c in sorted(candidates, key=lambda c: (c.peak, c.cycles, c.words, len(c.groups))):
-        if not kept or c.cycles < kept[-1].cycles:
+    for c in sorted(candidates, key=lambda c: (c.peak, c.cost, -c.lead)):
+        if not kept or c.cost < kept[-1].cost:
             kept.append(c)
     return kept
 
 
-def front(pricer: Pricer, progress: Callable[[int, int], None] | None = None) -> list[Candidate]:
-    """Non-dominated plans over (peak, cycles), by rising peak."""
-    tasks = pricer.lowered.tasks
-    best: list[list[Candidate]] = [[Candidate((), 0, 0, 0)]]
+def front(
+    pricer: Pricer, progress: Callable[[int, int], None] | None = None, byte_cost: float = 0.0
+) -> list[Candidate]:
+    """Plans that no other tried beats in both peak and cost, by rising peak. `byte_cost`: cycles that a byte of
+    weights read from memory counts as, besides those it takes."""
+    tasks, narrow, reach = pricer.lowered.tasks, _narrow(pricer), pricer.reach
+    word_cost = byte_cost * pricer.arch.word_bytes
+    best: list[list[Candidate]] = [[Candidate(0, 0.0, 0, 0, 0)]]
     for last in range(1, len(tasks) + 1):
         found: list[Candidate] = []
         for first in range(last):
-            height = max(t.ofm.height for t in tasks[first:last])
-            for group in _modes(first, last, height):
-                price = pricer.price(group)
-                found += [
-                    Candidate(
-                        (*c.groups, group), max(c.peak, price.peak), c.cycles + price.cycles, c.words + price.words
-                    )
-                    for c in best[first]
-                ]
+            if last - first > SHORT and not (first in narrow and last in narrow):
+                continue
+            for price in _prices(pricer, first, last):
+                found += [c.extended(price, reach, word_cost) for c in best[first]]
         best.append(_prune(found))
         if progress:
             progress(last, len(tasks))
-    return best[-1]
+    return _thinned(best[-1])
+
+
+def _thinned(candidates: list[Candidate]) -> list[Candidate]:
+    """By rising peak, those that save cycles worth the name; the last one stays."""
+    kept: list[Candidate] = []
+    for c in candidates:
+        if not kept or c.cost * NEAR < kept[-1].cost or c is candidates[-1]:
+            kept.append(c)
+    return kept

@@ -7,29 +7,73 @@ machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.overlap import clock_of, overlap
 from esl_ref.compiler.rolling import capacities, rolled
 from esl_ref.compiler.rows import RowGrid
-from esl_ref.compiler.schedule import Compute, Group, GroupBuilder, Load, Schedule, Step, sources_and_grids, views_of
-from esl_ref.compiler.weights import Chunk, chunks, place
+from esl_ref.compiler.schedule import (
+    Compute,
+    Group,
+    GroupBuilder,
+    Load,
+    Schedule,
+    Step,
+    Store,
+    sources_and_grids,
+    views_of,
+)
+from esl_ref.compiler.weights import Chunk, Placement, chunks, place
+from esl_ref.machine.timing import MemoryTiming
 from esl_ref.program.fields import COMMAND_BYTES
 
 __all__ = ["GroupPrice", "Pricer"]
 
 
+_LATENCY = MemoryTiming().latency + 8
+"""Cycles from a transfer's turn on an idle bus to its first beat in place, for the memory that plans are made for."""
+
+
 @dataclass(frozen=True)
 class GroupPrice:
-    """peak: bytes alive at once; cycles: the larger of compute and bus; words: weight words loaded."""
+    """What a group costs.
+
+    peak     bytes alive at once
+    warm     cycles if its first weights are there when it starts; cold: if the bus starts with it
+    bus      cycles in which the bus is busy for it
+    words    weight words loaded
+    """
 
     group: Group
     peak: int
-    cycles: int
+    warm: int
+    cold: int
+    bus: int
     words: int
+
+    def cycles(self, lead: int) -> int:
+        """Cycles if the bus was `lead` cycles ahead of the engine at its start."""
+        return max(self.warm, self.cold - lead)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One use of a chunk, or a transfer of rows.
+
+    bus          cycles it keeps the bus busy; brings: whether it brings data that the engine waits for
+    wait, work   cycles in which the engine waits for results of its own, and works
+    free_after   turn after which the place of its data is free; -1: from the start
+    """
+
+    bus: int
+    brings: bool = False
+    wait: int = 0
+    work: int = 0
+    free_after: int = -1
 
 
 class Pricer:
@@ -40,7 +84,13 @@ class Pricer:
         self._sources, self._grids = sources_and_grids(lowered)
         self._uses = self._first_and_last()
         self._known: dict[Group, GroupPrice] = {}
+        self._costs: dict[Any, int] = {}
         self._bytes = self._sizes()
+
+    @property
+    def reach(self) -> int:
+        """Cycles that the bus can be ahead of the engine: until the weight SRAM is full."""
+        return self._bus_of(self.arch.weight_words)
 
     def price(self, group: Group) -> GroupPrice:
         """Price of one group, everything before it done."""
@@ -50,6 +100,13 @@ class Pricer:
             inside = {n: r for n, r in rows.items() if self._private(n, group)}
             self._known[group] = GroupPrice(group, self._peak(group, steps, inside), *self._time(steps, inside))
         return self._known[group]
+
+    def alive(self, boundary: int) -> int:
+        """Bytes of whole tensors that are needed both before and after task number `boundary` begins."""
+        return sum(self._bytes[n] for n, (first, last) in self._uses.items() if first < boundary <= last)
+
+    def _bus_of(self, words: int) -> int:
+        return words * self.arch.word_bytes // self.arch.axi_bytes
 
     def _steps(self, group: Group) -> list[Step]:
         count = len(self.lowered.tasks)
@@ -102,21 +159,68 @@ class Pricer:
             peak = max(peak, alive)
         return peak
 
-    def _time(self, steps: list[Step], rows: Mapping[str, int]) -> tuple[int, int]:
-        """(cycles, weight words): compute with its drains against the bus, whichever is longer."""
-        arch = self.arch
-        clock = clock_of(arch)
+    def _time(self, steps: list[Step], rows: Mapping[str, int]) -> tuple[int, int, int, int]:
+        """(warm, cold, bus, weight words) of a group's steps."""
+        clock = clock_of(self.arch, self._costs)
         ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock)
         uses: list[Chunk] = []
-        bus = commands = 0
+        shares: list[list[Chunk]] = []
         for step in ordered:
+            shares.append(chunks(step.task, self.arch) if isinstance(step, Compute) else [])
+            uses += shares[-1]
+        placements = place(uses, self.arch.weight_words)
+        turns = self._turns(ordered, shares, placements, clock.turns)
+        words = sum(use.words for use, p in zip(uses, placements, strict=True) if p.load)
+        bus = sum(turn.bus for turn in turns)
+        cold = _paced(turns, 0, clock.drain)
+        if self._circles(uses):
+            return cold, cold, bus, words
+        return _paced(turns, -self.reach, clock.drain), cold, bus, words
+
+    def _circles(self, uses: Sequence[Chunk]) -> bool:
+        """Whether a group uses chunks again that do not fit together: it takes the weight SRAM over from its start, so
+        that nothing of it can have come before."""
+        sizes = {use.key: use.words for use in uses}
+        return len(uses) > len(sizes) and sum(sizes.values()) > self.arch.weight_words
+
+    def _turns(
+        self, steps: Sequence[Step], shares: Sequence[Sequence[Chunk]], placements: Sequence[Placement],
+        engine: Sequence[tuple[int, int]],
+    ) -> list[_Turn]:  # fmt: skip
+        arch, overhead = self.arch, COMMAND_BYTES // self.arch.axi_bytes
+        turns: list[_Turn] = []
+        at: list[int] = []  # turn of every use of a chunk
+        for step, parts, (wait, work) in zip(steps, shares, engine, strict=True):
             if isinstance(step, Load):
-                bus += step.view.width * step.view.channels * (step.last - step.first) // arch.axi_bytes
-                commands += 1
-            elif isinstance(step, Compute):
-                parts = chunks(step.task, arch)
-                uses += parts
-                commands += len(parts)
-        words = sum(use.words for use, p in zip(uses, place(uses, arch.weight_words), strict=True) if p.load)
-        bus += words * arch.word_bytes // arch.axi_bytes + commands * COMMAND_BYTES // arch.axi_bytes
-        return max(clock.now + clock.drain, bus), words
+                row = -(-step.view.width * step.view.channels // arch.axi_bytes)
+                rolls = step.view.storage.wrap < step.view.nbytes
+                bus = overhead + (step.last - step.first) * row
+                turns.append(_Turn(bus, True, free_after=len(turns) - 1 if rolls else -1))
+            elif isinstance(step, Store):
+                turns.append(_Turn(overhead))
+            groups = sum(part.last - part.first for part in parts)
+            for part in parts:
+                placed = placements[len(at)]
+                bus = overhead + (overhead + self._bus_of(part.words) if placed.load else 0)
+                free = at[placed.free_after] if placed.load and placed.free_after >= 0 else -1
+                share = work * (part.last - part.first) // groups
+                at.append(len(turns))
+                turns.append(_Turn(bus, placed.load, 0 if part is not parts[0] else wait, share, free))
+        return turns
+
+
+def _paced(turns: Sequence[_Turn], start: int, drain: int) -> int:
+    """When the engine is done if the bus may start in cycle `start`: transfers in order, as early as their place is
+    free, which is `drain` cycles after its last use; a use once its data is there."""
+    bus, arrived, engine = start, 0, 0
+    ended: list[int] = []
+    for turn in turns:
+        if turn.free_after >= 0:
+            bus = max(bus, ended[turn.free_after] + drain)
+        bus += turn.bus
+        if turn.brings:
+            arrived = bus + _LATENCY
+        if turn.work:
+            engine = max(engine + turn.wait, arrived) + turn.work
+        ended.append(engine)
+    return engine + drain
