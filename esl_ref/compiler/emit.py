@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
 from esl_ref.compiler.overlap import Clock, clock_of
-from esl_ref.compiler.schedule import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.scoreboard import Access, Scoreboard
+from esl_ref.compiler.steps import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.surfaces import Surfaces
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
@@ -88,7 +88,10 @@ class _Writer:
     def load(self, step: Load) -> None:
         """Rows of a tensor. A map that lies whole on chip may come as one long row, if its surface has no gaps."""
         view, count = step.view, step.last - step.first
-        surface = self.surfaces.source(step.tensor, view, self.constants)
+        if step.parked:
+            surface = self.surfaces.parked(step.tensor, view)
+        else:
+            surface = self.surfaces.source(step.tensor, view, self.constants)
         fields = {
             "base": surface.base,
             "offset": surface.offset + step.first * surface.pitch,
@@ -99,23 +102,29 @@ class _Writer:
             "rows": count,
             "row_bytes": surface.row_bytes,
         }
-        access = Access(writes=self.spans(view, step.first, step.last))
+        writes = self.spans(view, step.first, step.last)
+        access = Access(writes=writes, fetched=(step.tensor, step.first, step.last) if step.parked else None)
         info = CommandInfo(f"load {step.tensor}", writes=(view.storage.name,), rows=(step.first, count))
         self.put("load", Command(Opcode.LOAD_ROWS, fields), access, info)
 
     def store(self, step: Store) -> None:
-        surface = self.surfaces.sink(step.tensor, step.view, trace=step.trace)
+        if step.parked:
+            surface = self.surfaces.parked(step.tensor, step.view)
+        else:
+            surface = self.surfaces.sink(step.tensor, step.view, trace=step.trace, whole=step.whole)
+        rows = 1 if surface.rows == 1 else step.last - step.first
         fields = {
             "base": surface.base,
-            "offset": surface.offset,
+            "offset": surface.offset + step.first * surface.pitch,
             "buf_base": self.addresses[step.view.storage.name],
             "buf_wrap": step.view.storage.wrap,
-            "buf_start": step.view.row_offset(0) + step.view.channel,
-            "row_step": step.view.step(1) if surface.rows > 1 else 0,
-            "rows": surface.rows,
+            "buf_start": step.view.row_offset(step.first) + step.view.channel,
+            "row_step": step.view.step(1) if rows > 1 else 0,
+            "rows": rows,
             "row_bytes": surface.row_bytes,
         }
-        access = Access(reads=self.spans(step.view, 0, step.view.height))
+        reads = self.spans(step.view, step.first, step.last)
+        access = Access(reads=reads, parked=(step.tensor, step.first, step.last) if step.parked else None)
         info = CommandInfo(f"store {step.tensor}", reads=(step.tensor,), note="trace" if step.trace else "")
         self.put("store", Command(Opcode.STORE_ROWS, fields), access, info)
 

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from esl_ref import ir
@@ -51,7 +52,14 @@ class Lowered:
     segment: Segment
     tasks: tuple[Task, ...]
     binder: Binder
-    constants: tuple[str, ...] = field(default=())
+    constants: tuple[str, ...]
+    arch: Arch
+
+    @cached_property
+    def spread(self) -> Lowered:
+        """The same with every result in a storage of its own, none written in place over an operand: what is parked in
+        external memory is written by one group of tasks only."""
+        return lower(self.graph, self.segment, self.arch, in_place=False)
 
 
 def _fused_tables(graph: Graph, segment: Segment) -> dict[str, ir.Table]:
@@ -86,7 +94,7 @@ def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) 
         tasks.extend(rule(Context(graph, arch, binder, layer, tables.get(op.name), sums), op))
     tasks.extend(_dense_outputs(graph, arch, binder, segment, tasks))
     constants = tuple(n for n in binder.views if graph.tensors.get(n) is not None and graph.tensors[n].is_const)
-    return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants)
+    return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants, arch)
 
 
 def _dense_outputs(graph: Graph, arch: Arch, binder: Binder, segment: Segment, tasks: list[Task]) -> list[Task]:

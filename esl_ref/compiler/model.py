@@ -32,10 +32,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Choice:
-    """What a planner decides for one segment: groups of tasks that stream together, and how finely weights are cut."""
+    """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut, and
+    which storages are parked in external memory between groups."""
 
     groups: tuple[Group, ...]
     parts: int = PARTS
+    parked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def _window_rows(graph: Graph, arch: Arch) -> int:
 
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
     """Steps in order over rolling storages, and their addresses."""
-    built = build(lowered, choice.groups, arch, trace=trace)
+    lowered = lowered.spread if choice.parked else lowered
+    built = build(lowered, choice.groups, arch, trace=trace, parked=choice.parked)
     schedule = overlapped(roll(built), arch)
     columns = max((columns_needed(s.task, arch.lanes) for s in schedule.steps if isinstance(s, Compute)), default=0)
     return Realised(schedule, plan_storage(_intervals(schedule)), columns)

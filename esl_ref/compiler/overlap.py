@@ -18,7 +18,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
 from esl_ref.compiler.rolling import accesses, grids_of
 from esl_ref.compiler.rows import RowGrid
-from esl_ref.compiler.schedule import Compute, Load, Schedule, Step
+from esl_ref.compiler.steps import Compute, Load, Schedule, Step
 from esl_ref.compiler.views import View
 from esl_ref.machine.timing_constants import EngineTiming, IssueClock
 

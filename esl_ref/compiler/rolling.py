@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from esl_ref.compiler.rows import RowGrid, grid_of
-from esl_ref.compiler.schedule import Compute, Load, Schedule, Step, Store
+from esl_ref.compiler.steps import Compute, Load, Schedule, Step, Store
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import Storage, View
 
@@ -19,7 +19,7 @@ def accesses(step: Step) -> list[tuple[View, int, int, bool]]:
     if isinstance(step, Load):
         return [(step.view, step.first, step.last, True)]
     if isinstance(step, Store):
-        return [(step.view, 0, step.view.height, False)]
+        return [(step.view, step.first, step.last, False)]
     task = step.task
     used = [(task.ifm, *step.ifm_rows(), False)]
     if task.ifm2 is not None:

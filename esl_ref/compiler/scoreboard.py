@@ -21,7 +21,8 @@ Spans = Iterable[tuple[int, int]]
 
 @dataclass(frozen=True)
 class Access:
-    """What a command touches: half-open ranges of SRAM bytes, weight words, and whether of the table."""
+    """What a command touches: half-open ranges of SRAM bytes, weight words, whether of the table, and which rows of a
+    storage it parks in external memory, or fetches back."""
 
     reads: Spans = ()
     writes: Spans = ()
@@ -29,6 +30,8 @@ class Access:
     weight_writes: Spans = ()
     table_read: bool = False
     table_write: bool = False
+    parked: tuple[str, int, int] | None = None
+    fetched: tuple[str, int, int] | None = None
 
 
 class _Memory:
@@ -64,12 +67,19 @@ class Scoreboard:
 
     def __post_init__(self) -> None:
         self._act, self._weights, self._table = _Memory(self.act), _Memory(self.weights), _Memory(1)
+        self._outside: dict[str, list[tuple[int, int, int]]] = {}
 
     def issue(self, queue: str, access: Access) -> dict[str, int]:
         """Note the next command of `queue`; returns the wait fields of its command."""
         needs = dict.fromkeys(QUEUES, 0)
         self.counts[queue] += 1
         number = self.counts[queue]
+        if access.parked:
+            self._outside.setdefault(access.parked[0], []).append((*access.parked[1:], number))
+        if access.fetched:  # rows are parked once and for all: only a fetch has to wait
+            name, first, last = access.fetched
+            hits = [n for low, high, n in self._outside.get(name, ()) if low < last and first < high]
+            needs["store"] = max(hits, default=0)
         for memory, reads, writes in self._parts(access):
             memory.conflicts(queue, reads, writes=False, needs=needs)
             memory.conflicts(queue, writes, writes=True, needs=needs)

@@ -57,12 +57,14 @@ def _binary(op: ir.Add | ir.Mul, graph: Graph) -> str:
     (a, b), (out,) = graph.io(op)
     if isinstance(op, ir.Add) and op.left_shift != 20:
         return f"addition with a left shift of {op.left_shift}, not 20"
+    if len(out.shape) > 4:
+        return "rank above 4"
     for t in (a, b):
         if t.shape and t.shape[-1] != out.shape[-1]:
             return "an operand broadcasts along the channels"
-        if len(t.shape) > 4 or any(t.shape[i] not in (1, out.shape[i]) for i in range(-len(t.shape), 0)):
+        if any(t.shape[i] not in (1, out.shape[i]) for i in range(-len(t.shape), 0)):
             return "operand shapes that do not broadcast"
-    return "" if len(out.shape) <= 4 else "rank above 4"
+    return ""
 
 
 def _average(op: ir.AveragePool, graph: Graph) -> str:

@@ -27,12 +27,15 @@ class Surfaces:
         self._all: dict[str, Surface] = {}
         self._inputs = inputs
 
-    def _add(self, tensor: str, base: int, direction: Direction, rows: int, row_bytes: int, name: str = "") -> Surface:
+    def _add(self, tensor: str, base: int, direction: Direction, rows: int, row_bytes: int) -> Surface:
+        return self._place(tensor, base, direction, self._graph.tensors[tensor].shape, rows, row_bytes)
+
+    def _place(
+        self, name: str, base: int, direction: Direction, shape: tuple[int, ...], rows: int, row_bytes: int
+    ) -> Surface:
         pitch = -(-row_bytes // self._bus) * self._bus
         offset = -(-self._ends.get(base, 0) // ALIGN) * ALIGN
-        surface = Surface(
-            name or tensor, base, offset, self._graph.tensors[tensor].shape, row_bytes, rows, pitch, "int8", direction
-        )
+        surface = Surface(name, base, offset, shape, row_bytes, rows, pitch, "int8", direction)
         self._ends[base] = surface.end
         self._all[surface.name] = surface
         return surface
@@ -54,13 +57,23 @@ class Surfaces:
             if name not in self._all:
                 self._add(name, INPUTS, "in", 1, self._graph.tensors[name].nbytes)
 
-    def sink(self, tensor: str, view: View, *, trace: bool) -> Surface:
-        """Where to store a tensor: one long row if its bytes lie together, else row by row."""
+    def parked(self, storage: str, view: View) -> Surface:
+        """Where a storage is parked, in rows as `view` has them."""
+        name = f"{storage} parked"
+        if name not in self._all:
+            shape = (view.height, view.width * view.channels)
+            self._place(name, SCRATCH, "scratch", shape, *shape)
+        return self._all[name]
+
+    def sink(self, tensor: str, view: View, *, trace: bool, whole: bool = True) -> Surface:
+        """Where to store a tensor: one long row if it leaves `whole` and its bytes lie together, else row by row."""
+        if tensor in self._all and self._all[tensor].direction != "in":
+            return self._all[tensor]
         nbytes = view.nbytes
-        whole = contiguous(view, view.shape) is not None and nbytes <= LONGEST_ROW
-        rows, row_bytes = (1, nbytes) if whole else (view.height, view.width * view.channels)
+        together = whole and contiguous(view, view.shape) is not None and nbytes <= LONGEST_ROW
+        rows, row_bytes = (1, nbytes) if together else (view.height, view.width * view.channels)
         base, direction = (SCRATCH, "trace") if trace else (OUTPUTS, "out")
-        return self._add(tensor, base, direction, rows, row_bytes, name=tensor)  # type: ignore[arg-type]
+        return self._add(tensor, base, direction, rows, row_bytes)  # type: ignore[arg-type]
 
     @property
     def scratch_bytes(self) -> int:

@@ -75,7 +75,7 @@ class PlanReport:
 def _segment(step: ProgramStep) -> SegmentReport:
     timing = predict(step.program)
     arch, tasks = step.program.arch, step.lowered.tasks
-    loaded = {s.view.storage.name for s in step.schedule.steps if isinstance(s, Load)}
+    loaded = {s.view.storage.name for s in step.schedule.steps if isinstance(s, Load) and not s.parked}
     peak = set(step.plan.peak)
     buffers = tuple(
         BufferRow(i.name, step.plan.addresses[i.name], i.bytes, i.first, i.last, i.name in peak)
