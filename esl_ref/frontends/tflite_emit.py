@@ -66,6 +66,8 @@ class ModelRecord:
     buffers: Sequence[bytes]
     inputs: Sequence[int]
     outputs: Sequence[int]
+    metadata: Sequence[tuple[str, int]] = ()
+    """Names of further buffers, and their indices."""
 
 
 def emit_model(model: ModelRecord) -> bytes:
@@ -79,6 +81,7 @@ def emit_model(model: ModelRecord) -> bytes:
         "Subgraphs": _offset_vector(builder, [_subgraph(builder, model, codes)]),
         "Buffers": _offset_vector(builder, [_buffer(builder, data) for data in model.buffers]),
         "Description": builder.CreateString(model.description),
+        "Metadata": _metadata(builder, model.metadata),
     }
     builder.Finish(_table(builder, "Model", fields), file_identifier=FILE_IDENTIFIER)
     return bytes(builder.Output())
@@ -114,6 +117,12 @@ def _byte_vector(builder: Any, data: bytes) -> int:
 
 def _buffer(builder: Any, data: bytes) -> int:
     return _table(builder, "Buffer", {"Data": _byte_vector(builder, data) if data else None})
+
+
+def _metadata(builder: Any, entries: Sequence[tuple[str, int]]) -> int | None:
+    """None without entries, so that files without metadata stay as they always were."""
+    tables = [_table(builder, "Metadata", {"Name": builder.CreateString(n), "Buffer": b}) for n, b in entries]
+    return _offset_vector(builder, tables) if tables else None
 
 
 def _operator_code(builder: Any, code: str, version: int) -> int:

@@ -50,6 +50,7 @@ class TFLiteWriter:
         self._ops: list[OperatorRecord] = []
         # Buffer 0 is the empty one by convention: tensors without constant data point to it.
         self._buffers: list[bytes] = [b""]
+        self._metadata: list[tuple[str, int]] = []
 
     def add_tensor(
         self,
@@ -130,11 +131,17 @@ class TFLiteWriter:
         self._ops.append(OperatorRecord(code, chosen, spec, tuple(inputs), tuple(outputs), merged, custom_options))
         return len(self._ops) - 1
 
+    def add_metadata(self, name: str, data: bytes) -> None:
+        """Add bytes that interpreters pass over, under a name of their own."""
+        self._buffers.append(data)
+        self._metadata.append((name, len(self._buffers) - 1))
+
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The file's bytes, with these tensors as the subgraph's inputs and outputs. ModelError if checks fail."""
         if self.checked:
             self._check(inputs, outputs)
-        record = ModelRecord(self.name, self.description, self._tensors, self._ops, self._buffers, inputs, outputs)
+        record = ModelRecord(self.name, self.description, self._tensors, self._ops, self._buffers, inputs, outputs,
+                             self._metadata)  # fmt: skip
         return emit_model(record)
 
     def _check(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from esl_ref.errors import EslError, UnsupportedError
 from esl_ref.frontends.passes import run_passes
-from esl_ref.frontends.tflite import conv, dense, elementwise, moves, pool, reduce, resize, tail, unary
+from esl_ref.frontends.tflite import conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.fold import fold
 from esl_ref.frontends.tflite.reader import read_bytes, read_file
@@ -24,6 +24,8 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "AVERAGE_POOL_2D": pool.average_pool_2d,
     "CONCATENATION": moves.concatenation,
     "CONV_2D": conv.conv_2d,
+    "CUSTOM(ESL_RESIZE_NEAREST)": custom.resize_nearest,
+    "CUSTOM(ESL_TABLE)": custom.table,
     "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
     "DEQUANTIZE": tail.dequantize,
     "EXPAND_DIMS": moves.reshape,

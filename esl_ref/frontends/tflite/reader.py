@@ -21,10 +21,11 @@ import tflite
 from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.frontends.tflite.schema import OPTION_FIELDS, FileModel, FileOperator, FileTensor
 
-__all__ = ["MAX_FILE_BYTES", "MAX_TENSOR_ELEMENTS", "is_tflite", "read_bytes", "read_file"]
+__all__ = ["MAX_FILE_BYTES", "MAX_TENSOR_ELEMENTS", "METADATA_PREFIX", "is_tflite", "read_bytes", "read_file"]
 
 MAX_FILE_BYTES = 1 << 30
 MAX_TENSOR_ELEMENTS = 1 << 26
+METADATA_PREFIX = "esl_ref."
 _MAX_RANK = 8
 _MAX_ITEMS = 1 << 16
 _MAX_NAME = 1 << 12
@@ -153,8 +154,33 @@ def _tensor(reader: _Reader, model: Any, graph: Any, index: int) -> FileTensor:
     return FileTensor(index, name, shape, dynamic, kind, scale, zero, axis, data, tensor.IsVariable())
 
 
+def _bytes(reader: _Reader, owner: Any, field: str, what: str) -> bytes:
+    """A vector of bytes; empty if it is absent."""
+    length = getattr(owner, field + "Length")()
+    if not 0 <= length <= len(reader.data):
+        raise reader.bad(f"{length} {what} in a file of {len(reader.data)} bytes")
+    reader.spend(length)
+    return bytes(getattr(owner, field + "AsNumpy")()) if length else b""
+
+
+def _metadata(reader: _Reader, model: Any) -> dict[str, bytes]:
+    """Named buffers that this product wrote; those of others are passed over."""
+    found = {}
+    for index in range(reader.count(model.MetadataLength(), "entries of metadata")):
+        entry = model.Metadata(index)
+        name = reader.text(entry.Name())
+        if not name.startswith(METADATA_PREFIX):
+            continue
+        if not 0 <= entry.Buffer() < model.BuffersLength():
+            raise reader.bad(f"metadata '{name}' refers to buffer {entry.Buffer()} of {model.BuffersLength()}")
+        found[name] = _bytes(reader, model.Buffers(entry.Buffer()), "Data", f"bytes of metadata '{name}'")
+    return found
+
+
 def _options(reader: _Reader, operator: Any, code: str) -> dict[str, Any]:
     """The operator's options by field name; the schema's defaults where the file has no table."""
+    if code.startswith("CUSTOM("):
+        return {"CustomOptions": _bytes(reader, operator, "CustomOptions", "bytes of custom options")}
     if code not in OPTION_FIELDS:
         return {}
     table, fields = OPTION_FIELDS[code]
@@ -216,6 +242,7 @@ def _model(reader: _Reader) -> FileModel:
         tuple(_operator(reader, model, graph, i, codes, tensors) for i in range(operators)),
         inputs,
         outputs,
+        _metadata(reader, model),
     )
 
 

@@ -7,7 +7,7 @@ No importer touches the flatbuffer; whatever can be wrong with the file's struct
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -34,7 +34,8 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class FileOperator:
-    """`inputs` holds -1 for optional inputs left out; `options` is keyed by the schema's field names."""
+    """`inputs` holds -1 for optional inputs left out; `options` is keyed by the schema's field names; a
+    custom operator has one option, CustomOptions, which are bytes."""
 
     index: int
     code: str
@@ -49,7 +50,7 @@ class FileOperator:
 
 @dataclass(frozen=True)
 class FileModel:
-    """One file with one subgraph."""
+    """One file with one subgraph. `metadata` are the named buffers that this product writes."""
 
     path: str
     name: str
@@ -57,6 +58,7 @@ class FileModel:
     operators: tuple[FileOperator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
 
 
 _FUSED = ("FusedActivationFunction",)

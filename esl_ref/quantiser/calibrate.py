@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calibration: run samples through a float graph and remember how every tensor was spread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from esl_ref.errors import InputError, ModelError
+from esl_ref.floating.executor import run, values_of
+from esl_ref.floating.graph import FloatGraph
+from esl_ref.floating.kernels_window import FloatArray
+from esl_ref.quantiser.histogram import TensorStatistics
+
+__all__ = ["Sample", "Statistics", "calibrate"]
+
+Sample = Mapping[str, npt.ArrayLike]
+Statistics = dict[str, TensorStatistics]
+
+
+def calibrate(
+    graph: FloatGraph, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
+) -> Statistics:
+    """Statistics of every tensor, constants included; `progress` is called after every sample with their number.
+
+    In float64, so that the last bits of BLAS sums, which differ from machine to machine, do not show in the scales.
+    InputError without samples; ModelError where a layer leaves the numbers.
+    """
+    statistics: Statistics = {}
+
+    def observe(name: str, value: FloatArray) -> None:
+        if not np.isfinite(value).all():
+            raise ModelError("gives NaN or infinity on the calibration data", where=f"tensor '{name}'")
+        statistics.setdefault(name, TensorStatistics()).add(value)
+
+    count = 0
+    for sample in samples:
+        run(graph, sample, observe=observe, dtype=np.float64)
+        count += 1
+        if progress:
+            progress(count)
+    if not count:
+        raise InputError("the calibration set is empty", hint="give a folder with pictures, or an array of inputs")
+    for name, parameter in graph.constants.items():
+        observe(name, values_of(parameter, f"constant '{name}'"))
+    for name in graph.inputs:
+        histogram = statistics[name].histogram
+        if histogram.low == histogram.high:
+            raise InputError(f"every value of input '{name}' is {histogram.low:g} in all samples",
+                             where="calibration data", hint="calibrate on other data")  # fmt: skip
+    return statistics

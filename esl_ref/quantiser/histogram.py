@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What calibration remembers of a tensor: a histogram, and sums and bounds per channel. Nothing else is kept, so the
+memory does not grow with the number of samples."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Histogram", "TensorStatistics"]
+
+FloatArray = npt.NDArray[np.floating[Any]]
+
+_HALF = 4096
+"""Bins for either sign. The widest bin is 1/2048 of the largest magnitude, a sixteenth of a quantisation step."""
+
+
+class Histogram:
+    """Counts of values in bins of equal width over [-limit, limit); the limit is a power of two that grows.
+
+    When a value does not fit, the limit doubles and neighbouring bins merge: what is kept depends on the values, not
+    on their order.
+    """
+
+    def __init__(self) -> None:
+        self.counts: npt.NDArray[np.int64] = np.zeros(2 * _HALF, np.int64)
+        self.limit = 0.0
+        self.low, self.high = math.inf, -math.inf
+
+    def add(self, values: FloatArray) -> None:
+        """Count finite values of any shape."""
+        low, high = float(values.min()), float(values.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._widen(max(abs(low), abs(high)))
+        if self.limit == 0.0:
+            self.counts[_HALF] += values.size
+            return
+        index = np.floor(values.ravel() * (_HALF / self.limit)).astype(np.int64) + _HALF
+        self.counts += np.bincount(np.clip(index, 0, 2 * _HALF - 1), minlength=2 * _HALF)
+
+    def _widen(self, magnitude: float) -> None:
+        if magnitude < self.limit or magnitude == 0.0:
+            return
+        wanted = 2.0 ** (math.frexp(magnitude)[1])
+        if self.limit == 0.0:
+            self.limit = wanted
+            return
+        while self.limit < wanted:
+            merged = self.counts.reshape(_HALF, 2).sum(axis=1)
+            self.counts = np.zeros(2 * _HALF, np.int64)
+            self.counts[_HALF // 2 : _HALF // 2 + _HALF] = merged
+            self.limit *= 2
+
+    def filled(self) -> tuple[FloatArray, FloatArray]:
+        """(centres of the bins that hold something, their shares of all values)."""
+        places = np.flatnonzero(self.counts)
+        centres = (places - _HALF + 0.5) * (self.limit / _HALF)
+        return np.clip(centres, self.low, self.high), self.counts[places] / self.counts.sum()
+
+
+class TensorStatistics:
+    """A tensor over all samples; channels are its last axis."""
+
+    def __init__(self) -> None:
+        self.histogram = Histogram()
+        self.pixels = 0
+        self._sum: FloatArray | None = None
+        self._low: FloatArray | None = None
+        self._high: FloatArray | None = None
+
+    def add(self, values: FloatArray) -> None:
+        """One sample of the tensor, finite."""
+        self.histogram.add(values)
+        rows = values.reshape(-1, values.shape[-1] if values.ndim else 1)
+        total, low, high = rows.sum(axis=0, dtype=np.float64), rows.min(axis=0), rows.max(axis=0)
+        self.pixels += len(rows)
+        self._sum = total if self._sum is None else self._sum + total
+        self._low = low if self._low is None else np.minimum(self._low, low)
+        self._high = high if self._high is None else np.maximum(self._high, high)
+
+    @property
+    def mean(self) -> FloatArray:
+        """Mean per channel."""
+        assert self._sum is not None
+        return np.asarray(self._sum / self.pixels)
+
+    @property
+    def largest(self) -> FloatArray:
+        """Largest magnitude per channel."""
+        assert self._low is not None and self._high is not None
+        return np.maximum(np.abs(self._low), np.abs(self._high))
