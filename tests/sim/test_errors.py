@@ -10,30 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from esl_ref import arch, executor
 from esl_ref.arch import Arch
-from esl_ref.frontends import load
-from esl_ref.models import embedded_path
 from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
 from sim.compare import differing
 from sim.jobs import Job
 from sim.machine_backend import MachineBackend
 from sim.rtl_backend import RtlBackend
 from sim.runner import DECERR, SLVERR, Fault, MemoryTiming
-from sim.workload import Workload, prepare
+from sim.workload import Workload
 
 Broken = tuple[str, Job, ErrorCode, int]
-
-
-@pytest.fixture(scope="module")
-def base() -> Arch:
-    return arch.load("base")
-
-
-@pytest.fixture(scope="module")
-def workload(base: Arch) -> Workload:
-    graph = load(embedded_path())
-    return prepare(graph, executor.random_inputs(graph, 3), base, sized=base)
 
 
 def find(job: Job, *opcodes: Opcode) -> int:
