@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from esl_ref.frontends.darknet import Cfg
+from esl_ref.frontends.darknet.layers import Layer
 from esl_ref.planner.methods.storage import layerwise
-from esl_ref.workloads.darknet import Cfg, Section
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 
 __all__ = ["Comparison", "compare", "darknet_full", "darknet_inference", "mdfi_resident", "mdfi_streamed", "workspace"]
@@ -57,23 +58,23 @@ def _shared_workspace(graph: ShapeGraph) -> int:
     return max((workspace(node, graph) for node in graph.nodes), default=0)
 
 
-def _layer_full(section: Section, node: Node) -> int:
+def _layer_full(layer: Layer, node: Node) -> int:
     """Floats that Darknet allocates for one layer, the workspace aside."""
-    copies = _NORMALISED if node.norm else _OUTPUTS.get(section.kind, 2)
+    copies = _NORMALISED if node.norm else _OUTPUTS.get(layer.kind, 2)
     return copies * _values(node) + 2 * _weights(node)
 
 
 def darknet_full(cfg: Cfg) -> int:
     """Everything Darknet allocates to run a network, training buffers included."""
-    floats = sum(_layer_full(section, cfg.graph[name]) for section, name in cfg.layers)
+    floats = sum(_layer_full(layer, cfg.graph[name]) for layer, name in cfg.layers)
     return (floats + _values(cfg.graph.nodes[0])) * FLOAT + _shared_workspace(cfg.graph)
 
 
 def darknet_inference(cfg: Cfg) -> int:
     """Weights once, every output once, one workspace: nothing is freed before the end."""
     floats = sum(
-        _weights(cfg.graph[name]) + (_values(cfg.graph[name]) if section.kind not in ("dropout", "cost") else 0)
-        for section, name in cfg.layers
+        _weights(cfg.graph[name]) + (_values(cfg.graph[name]) if layer.kind not in ("dropout", "cost") else 0)
+        for layer, name in cfg.layers
     )
     return (floats + _values(cfg.graph.nodes[0])) * FLOAT + _shared_workspace(cfg.graph)
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from esl_ref.errors import UnsupportedError
+from esl_ref.frontends.darknet import Cfg, read_cfg
 from esl_ref.planner.methods.blend import point
 from esl_ref.planner.methods.fuse import fuse
 from esl_ref.planner.methods.mdfi import compare
 from esl_ref.planner.tables.table import Settings, Table, mean, percent, timer
-from esl_ref.workloads.darknet import Cfg, read_cfg
 
 __all__ = ["make"]
 

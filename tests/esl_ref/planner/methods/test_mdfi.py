@@ -6,11 +6,9 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
-import pytest
-
-from esl_ref.errors import ModelError, UnsupportedError
+from esl_ref.errors import UnsupportedError
+from esl_ref.frontends.darknet import Cfg, read_cfg
 from esl_ref.planner.methods import mdfi
-from esl_ref.workloads.darknet import Cfg, read_cfg, sections
 
 SMALL = """[net]
 height=8
@@ -86,33 +84,3 @@ def test_published_float_counts(data_dir: Path) -> None:
     for name, count in floats.items():
         graph = graphs[name]
         assert graph.parameters + 2 * sum(n.biases for n in graph.nodes if n.norm) == count
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("", "does not begin with"),
-        ("height=3\n", "is no option"),
-        ("[net]\nheight=8\nwidth=8\nchannels=x\n", "channels = 'x' is not an integer"),
-        (SMALL + "\n[route]\nlayers=-9\n", "refers to layer -9"),
-        (SMALL + "\n[route]\n", "names no layers"),
-        (SMALL + "\n[route]\nlayers=a\n", "not a list"),
-    ],
-)
-def test_malformed_configurations(tmp_path: Path, text: str, match: str) -> None:
-    with pytest.raises(ModelError, match=match):
-        read_cfg(write(tmp_path, text))
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [("[net]\n", "no height"), (SMALL + "[rnn]\n", "recurrent"), (SMALL + "[x]\n", "unknown layer")],
-)
-def test_unsupported_configurations(tmp_path: Path, text: str, match: str) -> None:
-    with pytest.raises(UnsupportedError, match=match):
-        read_cfg(write(tmp_path, text))
-
-
-def test_comments_and_spaces() -> None:
-    (block,) = sections(" [net]  # a\n ; b\nheight = 3\n")
-    assert (block.kind, block.number("height"), block.line) == ("net", 3, 1)
