@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
-from esl_ref.errors import BudgetError, InputError
+from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.planner import layout
-from esl_ref.planner.methods.tiles import TiledChain, chain_of
+from esl_ref.planner.methods.storage import layerwise, live_bytes
+from esl_ref.planner.methods.tiles import TiledChain, chain_of, chains
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["Config", "Mafat", "Planned"]
@@ -60,15 +61,42 @@ class Planned:
 
 
 class Mafat:
-    """Configurations of one chain-like network."""
+    """Configurations of a chain of layers, nodes [first, last) of a network, or of all of it."""
 
-    def __init__(self, graph: ShapeGraph) -> None:
-        self.graph = graph
-        self.layers = len(graph.nodes) - 1
+    def __init__(self, graph: ShapeGraph, first: int = 1, last: int | None = None) -> None:
+        self.graph, self.first, self.last = graph, first, len(graph.nodes) if last is None else last
+        self.layers = self.last - first
         self._group = cache(self._tiled)
 
+    @classmethod
+    def around_peak(cls, graph: ShapeGraph) -> Mafat:
+        """The chain that contains the layer at which layer-by-layer execution needs most bytes; PlanError if the
+        largest of them is in none, because it branches or needs whole maps."""
+        live = live_bytes(graph)
+        peak = live.index(max(live))
+        for first, last in chains(graph):
+            if first <= peak < last and last - first > 1:
+                return cls(graph, first, last)
+        what = "cannot be tiled: the largest layer is in no chain of layers that keep to their neighbourhood"
+        raise PlanError(what, where=f"layer '{graph.nodes[peak].name}'")
+
+    @cached_property
+    def outside(self) -> int:
+        """Most bytes that the layers before and behind the chain need, layer by layer."""
+        live = live_bytes(self.graph)
+        return max([0, *live[: self.first], *live[self.last :]])
+
+    @cached_property
+    def across(self) -> int:
+        """Bytes of tensors that are neither the chain's source nor its own, alive while it runs."""
+        inside = {self.graph.nodes[k].name for k in range(self.first - 1, self.last)}
+        return sum(
+            b.size for b in layerwise(self.graph).buffers
+            if b.id not in inside and b.lower < self.last and b.upper > self.first
+        )  # fmt: skip
+
     def _tiled(self, first: int, last: int, high: int, wide: int) -> TiledChain:
-        return chain_of(self.graph, first + 1, last + 1).tiled(high, wide)
+        return chain_of(self.graph, first + self.first, last + self.first).tiled(high, wide)
 
     def plan(self, config: Config | str) -> Planned:
         """Evaluate one configuration; InputError/PlanError if it does not fit the network."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from esl_ref.planner import layout
 from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 
-__all__ = ["layerwise", "readers", "roots"]
+__all__ = ["layerwise", "live_bytes", "readers", "roots"]
 
 
 def roots(graph: ShapeGraph, in_place: bool = False) -> dict[str, str]:
@@ -78,3 +78,9 @@ def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None, *, copies:
     for name in graph.outputs:
         last[root[name]] = len(nodes) - 1
     return layout.Problem(tuple(layout.Buffer(n, first[n], last[n] + 1, graph[n].nbytes) for n in first))
+
+
+def live_bytes(graph: ShapeGraph) -> list[int]:
+    """Bytes that layer-by-layer execution keeps alive at every node."""
+    buffers = layerwise(graph).buffers
+    return [sum(b.size for b in buffers if b.lower <= k < b.upper) for k in range(len(graph.nodes))]

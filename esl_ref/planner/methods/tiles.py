@@ -13,35 +13,19 @@ from functools import cached_property
 
 from esl_ref.errors import PlanError
 from esl_ref.planner import layout
+from esl_ref.rewrite.boxes import Box, grid, reach
 from esl_ref.workloads.graph import WINDOWED, Kind, Node, ShapeGraph
 
-__all__ = ["Box", "Chain", "TiledChain", "chain_of", "layer_rows"]
+__all__ = ["Chain", "TiledChain", "chain_of", "chains", "layer_rows"]
 
 _LOCAL = WINDOWED | {Kind.TABLE, Kind.UPSAMPLE, Kind.REORG}
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Rows [top, bottom) and columns [left, right) of a map."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def area(self) -> int:
-        return (self.bottom - self.top) * (self.right - self.left)
 
 
 def layer_rows(node: Node, size: int, axis: int, first: int, last: int) -> tuple[int, int]:
     """Input positions along `axis` (0 rows, 1 columns; map of `size`) that outputs [first, last) read."""
     if node.kind in WINDOWED:
-        reach = (node.kernel[axis] - 1) * node.dilation[axis] + 1
-        before = node.pad[2 * axis]
-        low = first * node.stride[axis] - before
-        high = (last - 1) * node.stride[axis] - before + reach
-        return max(0, low), min(size, high)
+        read = reach((first, last), node.kernel[axis], node.stride[axis], node.dilation[axis], node.pad[2 * axis], size)
+        return read.first, read.last
     if node.kind is Kind.UPSAMPLE:
         return first // node.scale, -(-last // node.scale)
     if node.kind is Kind.REORG:
@@ -66,19 +50,12 @@ class Chain:
             boxes.append(Box(top, bottom, left, right))
         return boxes[::-1]
 
-    def grid(self, high: int, wide: int) -> Iterator[Box]:
-        """The last map in `high` x `wide` tiles as equal as integers allow."""
-        h, w, _ = self.nodes[-1].shape
-        for i in range(high):
-            for j in range(wide):
-                yield Box(i * h // high, (i + 1) * h // high, j * w // wide, (j + 1) * w // wide)
-
     def tiled(self, high: int, wide: int) -> TiledChain:
         """The chain executed tile by tile; PlanError for more tiles than rows or columns."""
         h, w, _ = self.nodes[-1].shape
         if not (1 <= high <= h and 1 <= wide <= w):
             raise PlanError(f"a map of {h} x {w} has no {high} x {wide} tiles", where=f"layer '{self.nodes[-1].name}'")
-        return TiledChain(self, tuple(tuple(self.backwards(box)) for box in self.grid(high, wide)))
+        return TiledChain(self, tuple(tuple(self.backwards(box)) for box in grid(h, w, high, wide)))
 
 
 @dataclass(frozen=True)
@@ -139,3 +116,23 @@ def chain_of(graph: ShapeGraph, first: int, last: int) -> Chain:
         if k and len(graph.consumers[expected]) > 1:
             raise PlanError("cannot be tiled: others read its input too", where=f"layer '{node.name}'")
     return Chain(graph.nodes[first - 1], nodes)
+
+
+def chains(graph: ShapeGraph) -> Iterator[tuple[int, int]]:
+    """Longest ranges [first, last) of nodes that `chain_of` takes."""
+    first = 1
+    while first < len(graph.nodes):
+        last = first
+        while last < len(graph.nodes) and _continues(graph, first, last):
+            last += 1
+        if last > first:
+            yield first, last
+        first = max(last, first + 1)
+
+
+def _continues(graph: ShapeGraph, first: int, position: int) -> bool:
+    """Whether the node at `position` may belong to a chain that begins at `first`."""
+    node, before = graph.nodes[position], graph.nodes[position - 1]
+    if node.kind not in _LOCAL or node.inputs != (before.name,):
+        return False
+    return position == first or (len(graph.consumers[before.name]) == 1 and before.name not in graph.outputs)

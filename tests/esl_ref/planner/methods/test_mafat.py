@@ -7,7 +7,8 @@ import pytest
 
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.planner.methods.mafat import Config, Mafat
-from esl_ref.planner.methods.tiles import Box, chain_of
+from esl_ref.planner.methods.tiles import chain_of
+from esl_ref.rewrite.boxes import Box, grid
 from esl_ref.workloads import workload
 from esl_ref.workloads.builder import Builder
 
@@ -57,7 +58,7 @@ def test_tiles_cover_the_map_and_halos_are_clipped() -> None:
     b.conv(3, 3)
     b.conv(3, 5, 2)
     chain = chain_of(b.build(), 1, 3)
-    boxes = list(chain.grid(2, 3))
+    boxes = list(grid(*chain.nodes[-1].shape[:2], 2, 3))
     assert sum(box.area for box in boxes) == 5 * 5
     assert chain.backwards(boxes[0])[0] == Box(0, 6, 0, 3)  # top left: two padding rows and columns cut off
     assert chain.tiled(2, 3).macs > sum(n.macs for n in chain.nodes)
