@@ -39,7 +39,9 @@ def compile_model(
     for realised in done.values():
         if budget is not None:
             check_budget(realised.plan, budget, graph.name)
-    final = sizing.fitted(height if sram is None else sram, columns)
+    asked = [c.weight_words for c in chosen.values()]
+    words = None if None in asked else max(w for w in asked if w is not None)
+    final = sizing.fitted(height if sram is None else sram, columns, words)
     steps: list[HostStep | ProgramStep] = []
     for n, segment in enumerate(segments):
         if segment.host:

@@ -32,12 +32,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Choice:
-    """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut, and
-    which storages are parked in external memory between groups."""
+    """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut,
+    which storages are parked in external memory between groups, and words of weight SRAM (None: as many as there is
+    room for)."""
 
     groups: tuple[Group, ...]
     parts: int = PARTS
     parked: frozenset[str] = frozenset()
+    weight_words: int | None = None
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,10 @@ class Sizing:
     scratch: int
     sized: Arch | None = None
 
-    def fitted(self, height: int = 0, columns: int = 0) -> Arch:
+    def fitted(self, height: int = 0, columns: int = 0, words: int | None = None) -> Arch:
         """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest
-        depthwise map;
-        and as much weight SRAM as the scratch memories of `arch` then leave room for, but at least two of the largest
-        weight groups and no more than the model has weights."""
+        depthwise map; and `words` of weight SRAM, if not given as many as the scratch memories of `arch` then leave
+        room for, but at least two of the largest weight groups and no more than the model has weights."""
         if self.sized is not None:
             return self.sized
         unit, arch = 2 * self.arch.lanes, self.arch
@@ -37,8 +36,14 @@ class Sizing:
             act_bytes=max(unit, -(-height // unit) * unit), line_depth=max(2, self._widest(), columns)
         )
         spare = self.scratch - scratch_bytes(shaped)
-        words = max(arch.weight_words + spare // arch.word_bytes, 2 * self._largest_group())
+        room = arch.weight_words + spare // arch.word_bytes
+        words = max(room if words is None else min(room, words), 2 * self._largest_group())
         return shaped.with_depths(weight_words=max(2, min(words, self._all_words())))
+
+    def weight_span(self, height: int = 0, columns: int = 0) -> tuple[int, int]:
+        """Least and most words of weight SRAM that `fitted` gives."""
+        least, most = (self.fitted(height, columns, words).weight_words for words in (0, None))
+        return least, most
 
     def planning(self) -> Arch:
         """The machine that plans are made for before their depths are known: streams may keep rows in line buffers

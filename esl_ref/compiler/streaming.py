@@ -36,11 +36,15 @@ class GroupBuilder:
     parked: Collection[str] = ()
     steps: list[Step] = field(default_factory=list)
     filled: set[int] = field(default_factory=set)
+    writers: dict[str, list[int]] = field(default_factory=dict)
+    """Storage -> tasks of the group that write it, the last first: those before the group are done."""
 
     def __post_init__(self) -> None:
         members = range(self.group.first, self.group.last)
         mine = with_lines({i: self.lowered.tasks[i] for i in members}, self.group.strip, self.arch)
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
+        for i in reversed(members):
+            self.writers.setdefault(self.tasks[i].ofm.storage.name, []).append(i)
         slot, top = 0, self.arch.acc_words - reserved(self.lowered.tasks, self.arch)
         for i in members:  # sums of one group may be under way together: none shares a slot
             results = self.tasks[i].part_slots(self.arch.lanes)
@@ -133,9 +137,10 @@ class GroupBuilder:
         limit = grid.span(view, low, high)[1] if grid else WHOLE
         if name in self.sources:
             self._load(name, limit, grid)
-        for writer in reversed(range(index)):  # a sum written over its operand pulls that operand by itself
+        for writer in self.writers.get(name, ()):
             ofm = self.tasks[writer].ofm
-            if ofm.storage.name == name and self.done[writer] < ofm.height:
+            # a sum written over its operand pulls that operand by itself
+            if writer < index and self.done[writer] < ofm.height:
                 self.advance(writer, grid.view_rows(ofm, limit) if grid else ofm.height)
 
     def _load(self, name: str, limit: int, grid: RowGrid | None) -> None:

@@ -3,5 +3,9 @@
 
 from esl_ref.planner.joint.front import Candidate, front
 from esl_ref.planner.joint.price import GroupPrice, Pricer
+from esl_ref.planner.joint.rate import Rated, Rater, undominated
+from esl_ref.planner.joint.search import Effort, Search, whole_layers
 
-__all__ = ["Candidate", "GroupPrice", "Pricer", "front"]
+__all__ = [
+    "Candidate", "Effort", "GroupPrice", "Pricer", "Rated", "Rater", "Search", "front", "undominated", "whole_layers",
+]  # fmt: skip

@@ -75,12 +75,16 @@ def modes(first: int, last: int, height: int) -> Iterator[Group]:
             yield Group(first, last, strip, ahead)
 
 
-def _prices(pricer: Pricer, first: int, last: int) -> Iterator[GroupPrice]:
+def _worth(first: int, last: int, narrow: set[int], short: int) -> bool:
+    return last - first <= short or (first in narrow and last in narrow)
+
+
+def _prices(pricer: Pricer, first: int, last: int, fast: bool) -> Iterator[GroupPrice]:
     """Prices of the ways to run tasks [first, last) that are worth pricing: higher strips and look-ahead only hold
-    more, unless single rows take longer than whole maps."""
+    more, unless single rows take longer than whole maps. `fast`: no such ways at all."""
     height = max(t.ofm.height for t in pricer.lowered.tasks[first:last])
     whole = sum(pricer.price(Group(i, i + 1)).warm for i in range(first, last))
-    quick = False
+    quick = fast
     for group in modes(first, last, height):
         if quick and group.strip < height:
             continue
@@ -109,20 +113,28 @@ def _prune(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def front(
-    pricer: Pricer, progress: Callable[[int, int], None] | None = None, byte_cost: float = 0.0
-) -> list[Candidate]:
-    """Plans that no other tried beats in both peak and cost, by rising peak. `byte_cost`: cycles that a byte of
-    weights read from memory counts as, besides those it takes."""
+    pricer: Pricer, progress: Callable[[int, int], None] | None = None, byte_cost: float = 0.0,
+    limit: int | None = None, hurried: Callable[[], bool] = lambda: False,
+) -> list[Candidate]:  # fmt: skip
+    """Plans that no other tried beats in both peak and cost, by rising peak.
+
+    byte_cost: cycles that a byte of weights read from memory counts as, besides those it takes. limit: highest peak.
+    hurried: from when on only whole layers and single rows between narrow boundaries are tried. Empty if nothing keeps
+    the limit.
+    """
     tasks, narrow, reach = pricer.lowered.tasks, _narrow(pricer), pricer.reach
     word_cost = byte_cost * pricer.arch.word_bytes
     best: list[list[Candidate]] = [[Candidate(0, 0.0, 0, 0, 0)]]
     for last in range(1, len(tasks) + 1):
         found: list[Candidate] = []
+        fast = hurried()
+        short = 1 if fast else SHORT
         for first in range(last):
-            if last - first > SHORT and not (first in narrow and last in narrow):
+            if not best[first] or not _worth(first, last, narrow, short):
                 continue
-            for price in _prices(pricer, first, last):
-                found += [c.extended(price, reach, word_cost) for c in best[first]]
+            for price in _prices(pricer, first, last, fast):
+                if limit is None or price.peak <= limit:
+                    found += [c.extended(price, reach, word_cost) for c in best[first]]
         best.append(_prune(found))
         if progress:
             progress(last, len(tasks))

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a choice really costs: laid out, written as a Program, timed by the ESL machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from esl_ref.compiler.emit import emit
+from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.model import Choice, realise
+from esl_ref.compiler.sizing import Sizing
+from esl_ref.ir import Graph
+from esl_ref.machine.timing import predict
+
+__all__ = ["Rated", "Rater", "undominated"]
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A choice with what it costs: bytes of the arena (`height`) and of all on-chip memories together, cycles that the
+    ESL machine predicts, bytes from and to external memory."""
+
+    choice: Choice
+    height: int
+    on_chip: int
+    cycles: int
+    traffic: int
+
+
+class Rater:
+    """Rates choices for one segment; remembers what it has rated."""
+
+    def __init__(self, graph: Graph, lowered: Lowered, sizing: Sizing) -> None:
+        self.graph, self.lowered, self.sizing = graph, lowered, sizing
+        self.known: dict[Choice, Rated] = {}
+
+    def rate(self, choice: Choice) -> Rated:
+        """Lay out, write and time one choice on a machine with as much SRAM as it needs."""
+        if choice not in self.known:
+            self.known[choice] = self._rated(choice)
+        return self.known[choice]
+
+    def _rated(self, choice: Choice) -> Rated:
+        realised = realise(self.lowered, choice, self.sizing.planning())
+        machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words)
+        addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
+        program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
+        timing = predict(program)
+        beats = timing.counters["READ_BEATS"] + timing.counters["WRITE_BEATS"]
+        return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, beats * machine.axi_bytes)
+
+
+def undominated(plans: Iterable[Rated]) -> list[Rated]:
+    """Plans that no other is as good as in arena, on-chip bytes, cycles and traffic, by rising arena."""
+    kept: list[tuple[tuple[int, ...], Rated]] = []
+    for plan in plans:
+        cost = (plan.height, plan.on_chip, plan.cycles, plan.traffic)
+        if not any(all(a <= b for a, b in zip(other, cost, strict=True)) for other, _ in kept):
+            kept = [(o, p) for o, p in kept if not all(a <= b for a, b in zip(cost, o, strict=True))]
+            kept.append((cost, plan))
+    return [plan for _, plan in sorted(kept, key=lambda item: item[0])]

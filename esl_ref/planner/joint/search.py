@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The joint search for one segment: whole layers, then the front of groups by price, then neighbours of the best.
+
+The first two take as long as they take; neighbours are tried for the seconds that are left of the effort. What is tried
+in what order depends on the seed alone, so that the same seed gives the same plan wherever time does not run out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from random import Random
+
+from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.model import Choice
+from esl_ref.compiler.schedule import layerwise_groups
+from esl_ref.compiler.sizing import Sizing
+from esl_ref.ir import Graph
+from esl_ref.planner.joint.front import front
+from esl_ref.planner.joint.improve import neighbour
+from esl_ref.planner.joint.price import Pricer
+from esl_ref.planner.joint.rate import Rated, Rater, undominated
+
+__all__ = ["Effort", "Search", "whole_layers"]
+
+STRIPS = (1, 16)
+"""Into how many strips the first layer is cut, so that it may start before all of the network input is there."""
+PARTS = (4, 8)
+"""How finely weights are cut: finer starts earlier, coarser has fewer commands."""
+TRUST = 1.12
+"""Prices are within this factor of what the ESL machine predicts: what costs more than that cannot be the best."""
+ROOM = 1.25
+"""Layouts may be this much smaller than the peak that their price names."""
+BYTE_COSTS = (0.0, 0.125, 2.0)
+"""Cycles that a byte of weights may count as besides those it takes: from nothing to hardly any weight twice."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to search and from which seed; `progress(what, done, of)` is called now and then."""
+
+    seconds: float | None = None
+    seed: int = 0
+    progress: Callable[[str, int, int], None] = lambda what, done, of: None
+
+
+def whole_layers(lowered: Lowered) -> Iterable[Choice]:
+    """Whole layers one after the other, in the ways to cut the first layer and the weights."""
+    return (Choice(layerwise_groups(lowered, strips), parts) for strips in STRIPS for parts in PARTS)
+
+
+class Search:
+    """Rated plans of one segment, found within an effort."""
+
+    def __init__(self, graph: Graph, lowered: Lowered, sizing: Sizing, effort: Effort) -> None:
+        self.lowered, self.sizing, self.effort = lowered, sizing, effort
+        self.rater = Rater(graph, lowered, sizing)
+        self._pricer: Pricer | None = None
+        self._begun = time.monotonic()
+
+    @property
+    def rated(self) -> list[Rated]:
+        """Everything rated so far."""
+        return list(self.rater.known.values())
+
+    @property
+    def seconds(self) -> float:
+        """Since the search began."""
+        return time.monotonic() - self._begun
+
+    def late(self, share: float = 1.0) -> bool:
+        """Whether this share of the effort's time is over; never without a limit."""
+        return self.effort.seconds is not None and self.seconds > share * self.effort.seconds
+
+    def whole(self) -> list[Rated]:
+        """Plans of whole layers."""
+        return [self.rater.rate(choice) for choice in whole_layers(self.lowered)]
+
+    def stream(self, limit: int | None = None, byte_cost: float = 0.0) -> None:
+        """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so."""
+        pricer = self._pricer = self._pricer or Pricer(self.lowered, self.sizing.planning())
+        room = None if limit is None else int(limit * ROOM)
+        label = f"pricing groups of {len(self.lowered.tasks)} tasks"
+        found = front(pricer, lambda done, of: self.effort.progress(label, done, of), byte_cost, room, self._hurried)
+        best: int | None = None
+        for done, candidate in enumerate(sorted(found, key=lambda c: c.cost) if limit is not None else found):
+            if best is not None and (candidate.cost > TRUST * best or self.late()):
+                break
+            rated = self.rater.rate(Choice(candidate.groups))
+            self.effort.progress("timing plans on the ESL machine", done + 1, len(found))
+            if limit is not None and rated.height <= limit:
+                best = min(best or rated.cycles, rated.cycles)
+
+    def _hurried(self) -> bool:
+        return self.late(0.5)
+
+    def thrifty(self) -> None:
+        """The plans of the front again with less weight SRAM: fewer bytes on chip for more traffic."""
+        for plan in undominated(self.rated):
+            least, most = self.sizing.weight_span(plan.height)
+            for words in {least, (least + most) // 2} - {most}:
+                if not self.late():
+                    self.rater.rate(replace(plan.choice, weight_words=words))
+
+    def improve(self, better: Callable[[Rated], tuple[float, ...]] | None) -> None:
+        """Try neighbours of the best plans by `better` (of any on the front, if None) until the time is over."""
+        random, pool = Random(self.effort.seed), undominated(self.rated)
+        if self.effort.seconds is None:
+            return
+        while not self.late():
+            ranked = sorted(pool, key=better)[:3] if better else pool
+            tried = neighbour(random.choice(ranked).choice, random)
+            self.effort.progress("trying neighbours", int(self.seconds), int(self.effort.seconds))
+            if tried not in self.rater.known:
+                pool = undominated([*pool, self.rater.rate(tried)])
