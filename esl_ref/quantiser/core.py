@@ -11,6 +11,7 @@ from esl_ref.floating.graph import FloatGraph
 from esl_ref.frontends.tflite.importer import load_bytes
 from esl_ref.ir import Graph
 from esl_ref.quantiser.calibrate import Sample, Statistics, calibrate
+from esl_ref.quantiser.equalise import equalise
 from esl_ref.quantiser.export import Export
 from esl_ref.quantiser.export_ops import write_operator
 from esl_ref.quantiser.prepare import prepare
@@ -29,6 +30,7 @@ class Options:
     percent: float = 99.99
     tolerance: float = 3.0
     correct_bias: bool = True
+    equalise: bool = True
     input_range: tuple[float, float] | None = None
     description: str = ""
 
@@ -59,6 +61,9 @@ def quantise(
     form, ModelError for numbers that are not finite."""
     prepared = prepare(graph)
     statistics: Statistics = calibrate(prepared, samples, progress)
+    if options.equalise:
+        prepared, _ = equalise(prepared, statistics)
+        statistics = calibrate(prepared, samples, progress)
     scales = assign(prepared, statistics, options.method, percent=options.percent, tolerance=options.tolerance,
                     inputs=options.input_range)  # fmt: skip
     means = {name: s.mean for name, s in statistics.items()} if options.correct_bias else {}

@@ -68,6 +68,7 @@ class TensorStatistics:
         self.histogram = Histogram()
         self.pixels = 0
         self._sum: FloatArray | None = None
+        self._squares: FloatArray | None = None
         self._low: FloatArray | None = None
         self._high: FloatArray | None = None
 
@@ -78,6 +79,8 @@ class TensorStatistics:
         total, low, high = rows.sum(axis=0, dtype=np.float64), rows.min(axis=0), rows.max(axis=0)
         self.pixels += len(rows)
         self._sum = total if self._sum is None else self._sum + total
+        squares = np.einsum("pc,pc->c", rows, rows)
+        self._squares = squares if self._squares is None else self._squares + squares
         self._low = low if self._low is None else np.minimum(self._low, low)
         self._high = high if self._high is None else np.maximum(self._high, high)
 
@@ -88,7 +91,19 @@ class TensorStatistics:
         return np.asarray(self._sum / self.pixels)
 
     @property
+    def mean_square(self) -> FloatArray:
+        """Mean of the squares per channel."""
+        assert self._squares is not None
+        return np.asarray(self._squares / self.pixels)
+
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Least and largest value per channel."""
+        assert self._low is not None and self._high is not None
+        return self._low, self._high
+
+    @property
     def largest(self) -> FloatArray:
         """Largest magnitude per channel."""
-        assert self._low is not None and self._high is not None
-        return np.maximum(np.abs(self._low), np.abs(self._high))
+        low, high = self.bounds
+        return np.maximum(np.abs(low), np.abs(high))

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cross-layer range equalisation (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", arXiv 1906.04721, section 4.1), for per-channel weights.
+
+Between a convolution and the convolutions that read it, every channel may be divided by a factor of its own and
+multiplied by it again later, where all that lies between is positively homogeneous: f(s x) = s f(x) for s > 0. The
+paper evens out weights; with a weight scale per output channel only the tensor between has one scale for all channels,
+so here the factors even out the tensor, measured on calibration data, as far as the weights that read it bear.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from esl_ref.floating.activation import Function
+from esl_ref.floating.executor import values_of
+from esl_ref.floating.graph import (
+    Activate,
+    AveragePool,
+    Conv,
+    FloatGraph,
+    FloatOp,
+    MaxPool,
+    Pad,
+    Parameter,
+    ResizeNearest,
+)
+from esl_ref.floating.kernels_window import FloatArray
+from esl_ref.quantiser.calibrate import Statistics
+from esl_ref.quantiser.histogram import TensorStatistics
+
+__all__ = ["equalise"]
+
+_LARGEST = 64.0
+"""Factors stay within 1/64 .. 64 of their mean: what is further away is better left to clip than to trust."""
+_BITS = 8
+_POWERS = (0.25, 0.5, 0.75, 1.0)
+_GAIN = 0.8
+"""Expected noise must fall to this share for a tensor to be touched: the estimate is no better than that."""
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A convolution, the tensors between that are rounded, in order, and the convolutions that read the last."""
+
+    first: Conv
+    tensors: tuple[str, ...]
+    last: tuple[Conv, ...]
+
+
+def _is_homogeneous(op: FloatOp) -> bool:
+    if isinstance(op, Activate):
+        return op.activation.function in (Function.LEAKY, Function.RELU, Function.LINEAR)
+    if isinstance(op, Pad):
+        return op.value == 0.0 and op.pads[-1] == (0, 0)
+    return isinstance(op, MaxPool | AveragePool | ResizeNearest)
+
+
+def _chains(graph: FloatGraph) -> list[_Chain]:
+    users: dict[str, list[FloatOp]] = {name: [] for name in graph.shapes}
+    for op in graph.ops:
+        for name in op.inputs:
+            users[name].append(op)
+    found = []
+    for op in graph.ops:
+        if not isinstance(op, Conv) or op.activation.function not in (Function.LINEAR, Function.RELU):
+            continue
+        tensor, rounded = op.output, [op.output]
+        while tensor not in graph.outputs and len(users[tensor]) == 1 and _is_homogeneous(users[tensor][0]):
+            if isinstance(users[tensor][0], Activate):
+                rounded.append(users[tensor][0].output)
+            tensor = users[tensor][0].output
+        last = tuple(user for user in users[tensor] if isinstance(user, Conv))
+        if last and len(last) == len(users[tensor]) and tensor not in graph.outputs:
+            found.append(_Chain(op, tuple(rounded), last))
+    return found
+
+
+def _weights(op: Conv) -> FloatArray:
+    """Weights by input channel that they meet: [groups, units per group, taps, channels per group], float64."""
+    units, kh, kw, depth = op.weight.shape
+    weight = values_of(op.weight, f"layer '{op.name}', weight").astype(np.float64)
+    return weight.reshape(op.groups, units // op.groups, kh * kw, depth)
+
+
+def _step(statistics: TensorStatistics, factors: FloatArray) -> float:
+    low, high = statistics.bounds
+    return float((high / factors).max(initial=0) - (low / factors).min(initial=0)) / 255
+
+
+def _noise(weights: list[FloatArray], rounded: list[TensorStatistics], factors: FloatArray) -> float:
+    """Expected noise of the convolutions' sums when channels are divided by `factors`, from rounding the tensors on
+    the way and from rounding the weights. A rounding step d makes noise of d^2 / 12."""
+    tensor_noise, total = sum(_step(s, factors) ** 2 for s in rounded), 0.0
+    for weight in weights:
+        scaled = weight * factors.reshape(len(weight), 1, 1, -1)
+        energy = (rounded[-1].mean_square / factors**2).reshape(len(weight), 1, 1, -1)
+        weight_noise = np.square(np.abs(scaled).max(axis=(2, 3)) / 127) * energy.sum(axis=(2, 3)) * weight.shape[2]
+        total += float((tensor_noise * np.square(scaled).sum(axis=(2, 3)) + weight_noise).sum())
+    return total / 12
+
+
+def _rounded(factors: FloatArray) -> FloatArray:
+    """A few bits are enough, and do not depend on the last bits of the statistics."""
+    mantissa, exponent = np.frexp(np.clip(factors, 1 / _LARGEST, _LARGEST))
+    return np.asarray(np.ldexp(np.rint(mantissa * 2.0**_BITS), exponent - _BITS))
+
+
+def _candidates(weights: list[FloatArray], largest: FloatArray) -> Iterator[FloatArray]:
+    """Powers of each channel's range, and of its range beside the weights that read it, with a mean of 1."""
+    use = np.max([_use(weight) for weight in weights], axis=0)
+    alive = (largest > 0) & (use > 0)
+    if not alive.any():
+        return
+    span, use = np.where(alive, largest, 1.0), np.where(alive, use, 1.0)
+    for ratio in (span, span / use):
+        for power in _POWERS:
+            factors = ratio**power
+            yield np.where(alive, _rounded(factors / np.exp(np.log(factors[alive]).mean())), 1.0)
+
+
+def _use(weight: FloatArray) -> FloatArray:
+    """How large the weights of every input channel are, beside the largest of their output channel."""
+    share = np.abs(weight).max(axis=2)
+    share /= np.maximum(share.max(axis=2, keepdims=True), np.finfo(np.float64).tiny)
+    return np.asarray(share.max(axis=1).ravel())
+
+
+def _factors(chain: _Chain, statistics: Statistics) -> FloatArray | None:
+    """What to divide each channel by so that the noise is least; None if nothing is clearly better than 1."""
+    weights = [_weights(op) for op in chain.last]
+    rounded = [statistics[name] for name in chain.tensors]
+    best, least = None, _GAIN * _noise(weights, rounded, np.ones(rounded[0].largest.size))
+    for largest in (s.largest for s in rounded):
+        for factors in _candidates(weights, largest):
+            noise = _noise(weights, rounded, factors)
+            if noise < least:
+                best, least = factors, noise
+    return best
+
+
+def _scaled(parameter: Parameter, factor: FloatArray) -> Parameter:
+    """The parameter times a factor that broadcasts, still read on demand."""
+    return Parameter(parameter.shape, lambda: (parameter.load().astype(np.float64) * factor).astype(np.float32))
+
+
+def _divided(op: Conv, factors: FloatArray) -> Conv:
+    weight = _scaled(op.weight, 1 / factors.reshape(-1, 1, 1, 1))
+    return dataclasses.replace(op, weight=weight, bias=_scaled(op.bias, 1 / factors))
+
+
+def _multiplied(op: Conv, factors: FloatArray) -> Conv:
+    """Every weight times the factor of the input channel that it meets."""
+    units, _, _, depth = op.weight.shape
+    rows = np.repeat(factors.reshape(op.groups, depth), units // op.groups, axis=0)
+    return dataclasses.replace(op, weight=_scaled(op.weight, rows[:, None, None, :]))
+
+
+def equalise(graph: FloatGraph, statistics: Statistics) -> tuple[FloatGraph, int]:
+    """(the same function with evener tensors, number of tensors evened out). `graph` is prepared."""
+    changed = {op.name: op for op in graph.ops}
+    count = 0
+    for chain in _chains(graph):
+        factors = _factors(chain, statistics)
+        if factors is None:
+            continue
+        count += 1
+        first = changed[chain.first.name]
+        assert isinstance(first, Conv)
+        changed[chain.first.name] = _divided(first, factors)
+        for op in chain.last:
+            last = changed[op.name]
+            assert isinstance(last, Conv)
+            changed[op.name] = _multiplied(last, factors)
+    return dataclasses.replace(graph, ops=tuple(changed[op.name] for op in graph.ops)), count
