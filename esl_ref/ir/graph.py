@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from esl_ref.detection.heads import Head
 from esl_ref.errors import ModelError
 from esl_ref.ir.operators import Op
 from esl_ref.ir.tensor import Tensor
@@ -23,6 +24,7 @@ class Graph:
 
     `fan_in` names operators that may sum over the parts of their input, a concatenation along channels, one by one:
     the compiler then keeps partial sums instead of the whole input (see `esl_ref.rewrite`). Values are the same.
+    `heads` are the detection heads that the host applies to the real values of outputs, in the order of the model.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Graph:
     profile: Profile = Profile.TFLITE
     notes: tuple[str, ...] = field(default=())
     fan_in: frozenset[str] = frozenset()
+    heads: tuple[Head, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))

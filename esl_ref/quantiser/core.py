@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from esl_ref.detection.heads import to_plain
 from esl_ref.floating.graph import FloatGraph
-from esl_ref.frontends.tflite.importer import load_bytes
+from esl_ref.frontends.tflite.importer import HEADS, load_bytes
 from esl_ref.ir import Graph
 from esl_ref.quantiser.calibrate import Sample, Statistics, calibrate
 from esl_ref.quantiser.equalise import equalise
@@ -54,6 +55,11 @@ def _write(out: Export, metadata: Mapping[str, Any]) -> bytes:
     return out.finish(metadata)
 
 
+def _metadata(graph: FloatGraph) -> dict[str, Any]:
+    """What the graph has beside operators; nothing for most, whose files are then like any converter's."""
+    return {HEADS: [to_plain(head) for head in graph.heads]} if graph.heads else {}
+
+
 def quantise(
     graph: FloatGraph, samples: Iterable[Sample], options: Options, progress: Callable[[int], None] | None = None
 ) -> Quantised:
@@ -67,7 +73,7 @@ def quantise(
     scales = assign(prepared, statistics, options.method, percent=options.percent, tolerance=options.tolerance,
                     inputs=options.input_range)  # fmt: skip
     means = {name: s.mean for name, s in statistics.items()} if options.correct_bias else {}
-    file = _write(Export(prepared, scales.of, means, options.description), {})
+    file = _write(Export(prepared, scales.of, means, options.description), _metadata(graph))
     return Quantised(file, load_bytes(file, graph.name), prepared, scales)
 
 

@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from esl_ref.errors import EslError, UnsupportedError
+from esl_ref.detection.heads import Head, from_plain
+from esl_ref.errors import EslError, ModelError, UnsupportedError
 from esl_ref.frontends.passes import run_passes
 from esl_ref.frontends.tflite import conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.fold import fold
-from esl_ref.frontends.tflite.reader import read_bytes, read_file
+from esl_ref.frontends.tflite.reader import METADATA_PREFIX, read_bytes, read_file
 from esl_ref.frontends.tflite.schema import FileModel, FileOperator
 from esl_ref.ir import Graph
 
-__all__ = ["IMPORTERS", "Verdict", "import_model", "load_bytes", "load_file", "verdicts"]
+__all__ = ["HEADS", "IMPORTERS", "Verdict", "import_model", "load_bytes", "load_file", "verdicts"]
+
+HEADS = METADATA_PREFIX + "heads"
+"""Metadata with detection heads, as JSON."""
 
 IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "ADD": elementwise.add,
@@ -105,6 +110,20 @@ def _interface(ctx: Context, indices: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ctx.use(None, ctx.model.tensors[i]) for i in indices))
 
 
+def _heads(model: FileModel) -> tuple[Head, ...]:
+    """Detection heads that the quantiser wrote beside the graph."""
+    data = model.metadata.get(HEADS)
+    if data is None:
+        return ()
+    try:
+        plain = json.loads(data)
+        if not isinstance(plain, list) or not all(isinstance(head, dict) for head in plain):
+            raise ValueError("not a list of objects")
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"metadata '{HEADS}' is damaged ({error})", where=model.path) from error
+    return tuple(from_plain(head) for head in plain)
+
+
 def import_model(model: FileModel) -> Graph:
     """The integer graph of a file model: folded, converted, cleaned, verified."""
     folded, gone = fold(model)
@@ -123,7 +142,7 @@ def import_model(model: FileModel) -> Graph:
     try:
         graph = Graph(
             Path(model.path).stem or model.name, ctx.tensors, tuple(ctx.ops), inputs, _interface(ctx, model.outputs),
-            notes=tuple(ctx.notes),
+            notes=tuple(ctx.notes), heads=_heads(model),
         )  # fmt: skip
         return run_passes(graph)
     except EslError as error:
