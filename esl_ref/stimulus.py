@@ -2,7 +2,8 @@
 """Network inputs from files, and results to files.
 
 Arrays may be in the model file's own numbers (uint8 for a uint8 model), in real numbers (floats, quantised here), or
-in the graph's. Each reading returns, beside the arrays, a sentence that says what was done to them.
+in the graph's; always in the file's axis order. Each reading returns, beside the arrays, a sentence that
+says what was done to them.
 """
 
 from __future__ import annotations
@@ -40,11 +41,20 @@ def _quantise(values: Array, tensor: Tensor, where: str) -> Array:
     return result
 
 
+def _file_shape(tensor: Tensor) -> tuple[int, ...]:
+    """The tensor's shape in the model file."""
+    by_axis = dict(zip(tensor.file_axes, tensor.shape, strict=False))
+    return tuple(by_axis[axis] for axis in sorted(by_axis)) if tensor.file_axes else tensor.shape
+
+
 def fit(value: Array, tensor: Tensor, where: str) -> tuple[Array, str]:
     """`value` in the tensor's shape and type, and how it was brought there; InputError if it does not fit."""
-    if value.size != tensor.elements or (value.shape not in (tensor.shape, tensor.shape[1:], (tensor.elements,))):
-        raise InputError(f"has shape {list(value.shape)}", where=where, hint=f"{list(tensor.shape)} is needed")
-    value = value.reshape(tensor.shape)
+    shape = _file_shape(tensor)
+    if value.size != tensor.elements or (value.shape not in (shape, shape[1:], (tensor.elements,))):
+        raise InputError(f"has shape {list(value.shape)}", where=where, hint=f"{list(shape)} is needed")
+    value = value.reshape(shape)
+    if tensor.file_axes:
+        value = np.ascontiguousarray(value.transpose(tensor.file_axes))
     if value.dtype == tensor.dtype:
         return value, "as it is"
     if not np.issubdtype(tensor.dtype, np.integer):
@@ -53,7 +63,8 @@ def fit(value: Array, tensor: Tensor, where: str) -> tuple[Array, str]:
         return _quantise(value, tensor, where), "real numbers, quantised with the input's scale and zero point"
     if not np.issubdtype(value.dtype, np.integer):
         raise InputError(f"has type {value.dtype}", where=where, hint=f"{tensor.dtype} or real numbers are needed")
-    offset = tensor.file_offset if value.dtype == np.uint8 else 0
+    # int8 was the graph's own type and was met above; every other integer type holds the file's numbers.
+    offset = tensor.file_offset
     info, shifted = np.iinfo(tensor.dtype), value.astype(np.int64) - offset
     if shifted.size and not (info.min <= shifted.min() and shifted.max() <= info.max):
         raise InputError(f"values {value.min()}..{value.max()} do not fit {tensor.dtype}", where=where)
@@ -122,12 +133,15 @@ def read_inputs(graph: Graph, path: Path) -> tuple[dict[str, Array], list[str]]:
     return values, said
 
 
+def _in_file(tensor: Tensor, value: Array) -> Array:
+    if tensor.file_offset:
+        value = (value ^ np.int8(-128)).view(np.uint8)
+    return np.ascontiguousarray(value.transpose(np.argsort(tensor.file_axes))) if tensor.file_axes else value
+
+
 def as_in_file(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
-    """Tensors in the numbers of the model file: uint8 where the file says so."""
-    return {
-        name: (value ^ np.int8(-128)).view(np.uint8) if graph.tensors[name].file_offset else value
-        for name, value in values.items()
-    }
+    """Tensors in the numbers and the axis order of the model file: uint8, NCHW where the file says so."""
+    return {name: _in_file(graph.tensors[name], value) for name, value in values.items()}
 
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:

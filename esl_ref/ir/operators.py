@@ -233,10 +233,11 @@ class Softmax(Op):
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """float32 -> int8 at the network's edge."""
+    """float32 -> int8 at the network's edge; ties go away from zero, or to the even integer with `ties_even`."""
 
     scale: float
     zero_point: int
+    ties_even: bool = False
     host: ClassVar[bool] = True
 
 

@@ -26,7 +26,8 @@ class Tensor:
     """A named tensor; `data` is set for constants. `shape` has batch 1 first where the model has a batch.
 
     `file_offset` is 128 for a tensor that is uint8 in the model file and was re-biased on import: the file's value
-    is q + file_offset.
+    is q + file_offset. `file_axes` is for a tensor whose axes the model file has in another order (NCHW): axis k here
+    is the file's axis file_axes[k]; empty where the orders agree.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Tensor:
     quant: Quant | None = None
     data: npt.NDArray[Any] | None = None
     file_offset: int = 0
+    file_axes: tuple[int, ...] = ()
 
     @property
     def elements(self) -> int:

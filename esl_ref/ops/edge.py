@@ -21,11 +21,11 @@ def _finite(op: Quantize, values: Array) -> Array:
 
 
 def quantize_naive(op: Quantize, inputs: Sequence[Array], out: Tensor) -> Array:
-    """q = clamp(round(value / scale) + zero_point); the division is in float32, ties go away from zero."""
+    """q = clamp(round(value / scale) + zero_point); the division is in float32, ties go as the operator says."""
     result = np.empty(inputs[0].shape, out.dtype)
     for index in np.ndindex(*result.shape):
         ratio = float(np.float32(_finite(op, inputs[0])[index]) / np.float32(op.scale))
-        rounded = int(abs(ratio) + 0.5) * (1 if ratio >= 0 else -1)
+        rounded = round(ratio) if op.ties_even else int(abs(ratio) + 0.5) * (1 if ratio >= 0 else -1)
         result[index] = min(max(rounded + op.zero_point, -128), 127)
     return result
 
@@ -34,7 +34,7 @@ def quantize(op: Quantize, inputs: Sequence[Array], out: Tensor) -> Array:
     """The same on whole tensors. The ratio is widened before 0.5 is added: in float32 that sum could round up."""
     with np.errstate(over="ignore"):
         ratio = (_finite(op, inputs[0]).astype(np.float32) / np.float32(op.scale)).astype(np.float64)
-    rounded = np.copysign(np.floor(np.abs(ratio) + 0.5), ratio)
+    rounded = np.rint(ratio) if op.ties_even else np.copysign(np.floor(np.abs(ratio) + 0.5), ratio)
     result: Array = np.clip(rounded + op.zero_point, -128, 127).astype(out.dtype)
     return result
 

@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Operators element by element: sums, products, activation functions, softmax."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from esl_ref.floating.activation import Activation, Function
+from esl_ref.floating.graph import Activate, Add, Conv, Dense, Mul, Softmax, Sub
+from esl_ref.frontends.onnx import quant
+from esl_ref.frontends.onnx.context import Context, Value
+from esl_ref.frontends.onnx.middle import Unplanned
+from esl_ref.frontends.onnx.parameters import operand_parameter
+from esl_ref.frontends.onnx.schema import FileNode, Source
+from esl_ref.frontends.onnx.views import View, channels_last
+
+__all__ = ["BINARY", "UNARY", "clip", "lrn", "qlinear_binary", "qlinear_unary", "softmax", "qlinear_softmax"]
+
+Importer = Callable[[Context, FileNode], None]
+_FUSES = (Conv, Dense, Add, Sub, Mul)
+
+
+def _common_order(views: list[View], rank: int) -> tuple[int, ...]:
+    """Axis order in which most operands lie already; channels last where they disagree."""
+    orders = [view.order for view in views if len(view.shape) == rank and view.tail is None]
+    usual = channels_last(rank)
+    return usual if not orders or usual in orders else orders[0]
+
+
+def _binary(
+    ctx: Context, node: FileNode, kind: type[Add] | type[Mul] | type[Sub], a: Value, b: Value, out: str
+) -> View:
+    views = [v for v in (a, b) if isinstance(v, View)]
+    if not views:
+        raise ctx.unsupported(node, "two constant operands")
+    try:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        raise ctx.bad(node, f"shapes {list(a.shape)} and {list(b.shape)} do not broadcast") from None
+    rank = len(shape)
+    if len(views) == 2 and _same_layout(views):
+        made = ctx.emit(kind, out, [v.name for v in views], ctx.shapes[views[0].name])
+        return View(made, views[0].base, views[0].perm, views[0].tail)
+    order = _common_order(views, rank)
+    names = []
+    for k, value in enumerate((a, b)):
+        if isinstance(value, View):
+            wide = value.reshaped((*(1,) * (rank - len(value.shape)), *value.shape))
+            names.append(ctx.realise(wide, order))
+        else:
+            names.append(
+                ctx.constant(f"{node.inputs[k] or out}_operand", operand_parameter(ctx, node, value, rank, order))
+            )
+    laid = tuple(shape[axis] for axis in order)
+    return View.ordered(ctx.emit(kind, out, names, laid), laid, order)
+
+
+def _same_layout(views: list[View]) -> bool:
+    a, b = views
+    return (a.base, a.perm, a.tail) == (b.base, b.perm, b.tail)
+
+
+def _joins_bias(ctx: Context, node: FileNode) -> int | None:
+    """The convolution or dense layer whose bias a sum with a constant vector of its channels is."""
+    constant = next((k for k in (0, 1) if isinstance(ctx.values[node.inputs[k]], Source)), None)
+    if constant is None:
+        return None
+    value, vector = ctx.values[node.inputs[1 - constant]], ctx.values[node.inputs[constant]]
+    index = ctx.alone(node, 1 - constant)
+    if index is None or not isinstance(value, View) or not isinstance(ctx.ops[index], Conv | Dense):
+        return None
+    made = ctx.ops[index]
+    channel = 1 if isinstance(made, Conv) else len(value.shape) - 1
+    units = value.shape[channel]
+    wanted = tuple(units if axis == channel else 1 for axis in range(len(value.shape)))
+    padded = (*(1,) * (len(wanted) - len(vector.shape)), *vector.shape)
+    fits = padded == wanted and made.activation.function is Function.LINEAR  # type: ignore[attr-defined]
+    return index if fits else None
+
+
+def _add(ctx: Context, node: FileNode) -> None:
+    if len(node.inputs) != 2:
+        raise ctx.bad(node, f"{len(node.inputs)} inputs")
+    a, b = ctx.value(node, 0), ctx.value(node, 1)
+    index = _joins_bias(ctx, node)
+    if index is not None:
+        constant = a if isinstance(a, Source) else b
+        view = b if isinstance(a, Source) else a
+        assert isinstance(view, View) and isinstance(constant, Source)
+        before = ctx.ops[index].bias  # type: ignore[attr-defined]
+        extra = operand_parameter(ctx, node, constant, len(constant.shape), tuple(range(len(constant.shape))))
+        joined = type(extra)(before.shape, lambda: before.load() + extra.load().reshape(-1))
+        name = ctx.change(index, node.outputs[0], bias=joined)
+        ctx.result(node, View(name, view.base, view.perm, view.tail))
+        return
+    ctx.result(node, _binary(ctx, node, Add, a, b, node.outputs[0]))
+
+
+def _plain(kind: type[Add] | type[Mul] | type[Sub]) -> Importer:
+    def importer(ctx: Context, node: FileNode) -> None:
+        ctx.result(node, _binary(ctx, node, kind, ctx.value(node, 0), ctx.value(node, 1), node.outputs[0]))
+
+    return importer
+
+
+def _div(ctx: Context, node: FileNode) -> None:
+    """By a constant: a product with its reciprocal."""
+    divisor = ctx.source(node, 1)
+
+    def reciprocal(values: Any) -> Any:
+        with np.errstate(divide="ignore"):
+            return (1.0 / values.astype(np.float64)).astype(np.float32)
+
+    ctx.result(node, _binary(
+        ctx, node, Mul, ctx.view(node, 0), divisor.mapped(divisor.shape, reciprocal), node.outputs[0]))  # fmt: skip
+
+
+BINARY: dict[str, Importer] = {"Add": _add, "Sub": _plain(Sub), "Mul": _plain(Mul), "Div": _div}
+
+
+def qlinear_binary(kind: type[Add] | type[Mul]) -> Importer:
+    """com.microsoft: a and b with scale and zero point each, then those of the result."""
+
+    def importer(ctx: Context, node: FileNode) -> None:
+        a, b = quant.dequantised(ctx, node, 0), quant.dequantised(ctx, node, 3)
+        real = _binary(ctx, node, kind, a, b, f"{node.outputs[0]}#real")
+        ctx.result(node, quant.quantised(ctx, node, real, 6))
+
+    return importer
+
+
+def _activate(ctx: Context, node: FileNode, activation: Activation, x: View, out: str, fuse: bool = True) -> View:
+    """Into the operator before, where nothing else reads that; else an operator of its own."""
+    index = ctx.alone(node) if fuse else None
+    made = ctx.ops[index] if index is not None else None
+    if index is not None and isinstance(made, _FUSES) and made.activation.function is Function.LINEAR:
+        name = ctx.change(index, out, activation=activation)
+    else:
+        name = ctx.emit(Activate, out, (x.name,), ctx.shapes[x.name], activation=activation)
+    return View(name, x.base, x.perm, x.tail)
+
+
+Chooser = Callable[[Context, FileNode], Activation]
+
+
+def _leaky(ctx: Context, node: FileNode) -> Activation:
+    return Activation(Function.LEAKY, ctx.real(node, "alpha", 0.01))
+
+
+def _elu(ctx: Context, node: FileNode) -> Activation:
+    return Activation(Function.ELU, ctx.real(node, "alpha", 1.0))
+
+
+def _always(function: Function) -> Chooser:
+    return lambda ctx, node: Activation(function)
+
+
+UNARY: dict[str, Chooser] = {
+    "Relu": _always(Function.RELU), "LeakyRelu": _leaky, "Sigmoid": _always(Function.LOGISTIC),
+    "Tanh": _always(Function.TANH), "Elu": _elu, "HardSwish": _always(Function.HARD_SWISH),
+    "Mish": _always(Function.MISH),
+}  # fmt: skip
+
+
+def unary(choose: Chooser) -> Importer:
+    """An activation function."""
+
+    def importer(ctx: Context, node: FileNode) -> None:
+        ctx.result(node, _activate(ctx, node, choose(ctx, node), ctx.view(node, 0), node.outputs[0]))
+
+    return importer
+
+
+def qlinear_unary(choose: Chooser) -> Importer:
+    """com.microsoft: x, its scale and zero point, and those of the result."""
+
+    def importer(ctx: Context, node: FileNode) -> None:
+        x = quant.dequantised(ctx, node, 0)
+        if not isinstance(x, View):
+            raise ctx.unsupported(node, "a constant input")
+        real = _activate(ctx, node, choose(ctx, node), x, f"{node.outputs[0]}#real", fuse=False)
+        ctx.result(node, quant.quantised(ctx, node, real, 3))
+
+    return importer
+
+
+def clip(ctx: Context, node: FileNode) -> None:
+    """Bounds 0 and infinity, 0 and 6, or -1 and 1; attributes up to operator set 10, inputs after it."""
+    low, high = ctx.real(node, "min", -math.inf), ctx.real(node, "max", math.inf)
+    if ctx.given(node, 1):
+        low = float(ctx.array(node, 1).reshape(-1)[:1].sum())
+    if ctx.given(node, 2):
+        high = float(ctx.array(node, 2).reshape(-1)[:1].sum())
+    known = {(0.0, math.inf): Function.RELU, (0.0, 6.0): Function.RELU6, (-1.0, 1.0): Function.HARDTAN}
+    if high > 1e30:
+        high = math.inf
+    if (low, high) not in known:
+        raise ctx.unsupported(node, f"bounds {low} and {high}", "0 upwards, 0 to 6, and -1 to 1 are supported")
+    ctx.result(node, _activate(ctx, node, Activation(known[low, high]), ctx.view(node, 0), node.outputs[0]))
+
+
+def _softmax(ctx: Context, node: FileNode, x: View, axis: int, flat: bool, out: str) -> View:
+    rank = len(x.shape)
+    if not -rank <= axis < rank:
+        raise ctx.bad(node, f"axis {axis} of a tensor of rank {rank}")
+    axis %= rank
+    if flat and any(d != 1 for d in x.shape[axis + 1 :]):
+        raise ctx.unsupported(node, f"axes {axis} and up taken as one", "the last axis is supported there")
+    order = (*(k for k in range(rank) if k != axis), axis)
+    name = ctx.realise(x, order)
+    shape = ctx.shapes[name]
+    return View.ordered(ctx.emit(Softmax, out, (name,), shape), shape, order)
+
+
+def softmax(ctx: Context, node: FileNode) -> None:
+    """Over one axis; before operator set 13 over all from `axis` on."""
+    old = ctx.model.opset < 13
+    axis = ctx.integer(node, "axis", 1 if old else -1)
+    ctx.result(node, _softmax(ctx, node, ctx.view(node, 0), axis, old, node.outputs[0]))
+
+
+def qlinear_softmax(ctx: Context, node: FileNode) -> None:
+    """com.microsoft: x, its scale and zero point, and those of the result."""
+    x = quant.dequantised(ctx, node, 0)
+    if not isinstance(x, View):
+        raise ctx.unsupported(node, "a constant input")
+    old = ctx.integer(node, "opset", 13) < 13
+    real = _softmax(ctx, node, x, ctx.integer(node, "axis", -1), old, f"{node.outputs[0]}#real")
+    ctx.result(node, quant.quantised(ctx, node, real, 3))
+
+
+def lrn(ctx: Context, node: FileNode) -> None:
+    """Local response normalisation: its shape only."""
+    x = ctx.view(node, 0)
+    name = ctx.emit(Unplanned, node.outputs[0], (x.name,), ctx.shapes[x.name], what="LRN")
+    ctx.result(node, View(name, x.base, x.perm, x.tail))
