@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
 from esl_ref.errors import CheckFailed, InputError
 from golden.simulators import SIMULATORS, Bench, build_icarus, build_verilator, rtl_sources, run_bench
 
@@ -59,6 +59,7 @@ def command() -> None:
 @click.option("--fixed", is_flag=True, help="Take the architecture as described instead of sizing its memories.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE.tar.zst", help="Where the package goes.")
 @click.option("--write", is_flag=True, help="Without MODEL: rewrite the committed packages instead of comparing.")
+@plan_option
 @json_option
 def export_command(model: Path | None, json_file: Path | None, **given: Any) -> None:
     """Export MODEL (.tflite) as a package; without MODEL regenerate the committed ones and compare.
@@ -102,10 +103,13 @@ def _words(text: str, known: Sequence[str], what: str) -> list[str]:
 def _content(model: Path, given: Mapping[str, Any]) -> Any:
     from esl_ref.arch import load as load_arch
     from esl_ref.frontends import load
+    from esl_ref.planner import saved
     from esl_ref.stimulus import read_inputs
     from golden.content import KINDS, from_graph, layer_range
 
-    graph, arch = load(model), load_arch(given["arch_name"])
+    graph, arch, plan_file = load(model), load_arch(given["arch_name"]), given["plan_file"]
+    if plan_file and given["layers"]:
+        raise InputError("--plan is for the whole network, --layers for a part of it")
     inputs = [(path.name, read_inputs(graph, path)[0]) for path in given["input_files"]]
     kinds = _words(given["programs"], KINDS, "program") or list(KINDS)
     with progress_console().status(f"planning {model.name} and running golden"):
@@ -113,6 +117,7 @@ def _content(model: Path, given: Mapping[str, Any]) -> Any:
             graph, arch, layers=layer_range(graph, given["layers"]) if given["layers"] else None, inputs=inputs,
             count=given["count"], seed=given["seed"], kinds=kinds, sram=given["sram"],
             sized=arch if given["fixed"] else None, model=model,
+            choices=saved.read(plan_file, graph, arch) if plan_file else None,
         )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from esl_ref.arch import Arch
-from esl_ref.compiler.model import Compiled
+from esl_ref.compiler.model import Choice, Compiled
 from esl_ref.errors import InputError
 from esl_ref.executor import random_inputs, run
 from esl_ref.ir import Graph
@@ -118,15 +118,17 @@ def from_graph(
     graph: Graph, arch: Arch, *, layers: tuple[int, int] | None = None,
     inputs: Sequence[tuple[str, Mapping[str, Array]]] = (),
     count: int = 1, seed: int = 1, kinds: Sequence[str] = KINDS, sram: int | None = None, sized: Arch | None = None,
-    model: Path | None = None,
+    model: Path | None = None, choices: Sequence[Choice] | None = None,
 ) -> Content:  # fmt: skip
-    """Compile and run golden. inputs: (origin, tensors) vectors of the whole model; `count` seeded random ones if none.
+    """Compile, with a plan made before if `choices` are given, and run golden.
+
+    inputs: (origin, tensors) vectors of the whole model; `count` seeded random ones if none.
 
     PlanError and BudgetError from the compiler, InputError for inputs that do not fit.
     """
     given = list(inputs) or [(f"random, seed {seed + k}", random_inputs(graph, seed + k)) for k in range(count)]
     part = graph if layers is None else _cut(graph, *layers)
-    plain = compile_model(part, arch, sram=sram, sized=sized)
+    plain = compile_model(part, arch, sram=sram, sized=sized, choices=choices)
     traced = plain
     if "traced" in kinds:
         choices = [step.choice for step in plain.programs]

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from esl_ref.arch import Arch, load
-from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
 from esl_ref.errors import InputError
 from rtl.generate import Generated, generate, write
 from rtl.top import TOP
@@ -24,8 +24,11 @@ __all__ = ["command"]
 @click.option("--sram", type=BYTES, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write to.")
+@plan_option
 @json_option
-def command(model: Path | None, sram: int | None, arch_name: str, out: Path, json_file: Path | None) -> None:
+def command(
+    model: Path | None, sram: int | None, arch_name: str, out: Path, plan_file: str | None, json_file: Path | None
+) -> None:
     """Generate the accelerator as Verilog, with memories sized for MODEL.
 
     Writes esl_accel.v, its sidecar esl_accel.json (ports, parameters, memories), ports.vlt for fast simulation, and
@@ -33,8 +36,10 @@ def command(model: Path | None, sram: int | None, arch_name: str, out: Path, jso
     """
     if model is None and sram is None:
         raise InputError("give a MODEL or --sram BYTES", hint="e.g. esl-ref rtl --sram 64K --out build/rtl")
+    if model is None and plan_file:
+        raise InputError("--plan goes with a MODEL")
     base = load(arch_name)
-    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, base, sram)
+    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, base, sram, plan_file)
     with progress_console().status(f"converting {TOP} of architecture {arch.name} to Verilog"):
         generated = generate(arch)
     write(generated, out)
@@ -42,15 +47,17 @@ def command(model: Path | None, sram: int | None, arch_name: str, out: Path, jso
     _report(generated, out)
 
 
-def _planned(model: Path, arch: Arch, sram: int | None) -> Arch:
+def _planned(model: Path, arch: Arch, sram: int | None, plan_file: str | None) -> Arch:
     """`arch` with the depths the model's plan needs."""
     # Here, so that generating for a size does not import the compiler.
     from esl_ref import frontends
     from esl_ref.pipeline import compile_model
+    from esl_ref.planner import saved
 
     graph = frontends.load(model)
+    choices = saved.read(plan_file, graph, arch) if plan_file else None
     with progress_console().status(f"planning {graph.name}"):
-        return compile_model(graph, arch, sram=sram).arch
+        return compile_model(graph, arch, sram=sram, choices=choices).arch
 
 
 def _report(generated: Generated, out: Path) -> None:

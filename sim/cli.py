@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
 
 __all__ = ["command"]
 
@@ -42,6 +42,7 @@ __all__ = ["command"]
               help="Plant a fault: invert this byte of the constants in the RTL's memory only.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/sim"), show_default=True,
               help="Folder for Verilog, waves, logs and report.")  # fmt: skip
+@plan_option
 @json_option
 def command(model: Path, json_file: Path | None, **given: Any) -> None:
     """Co-simulate MODEL: golden, ESL machine and generated RTL must agree on every byte.
@@ -62,7 +63,7 @@ def command(model: Path, json_file: Path | None, **given: Any) -> None:
 
     graph = load(model)
     inputs, said = _inputs(graph, given["input_file"], given["seed"])
-    options = _options(given)
+    options = _options(given, graph)
     with _progress() as progress:
         outcome = cosimulate(graph, inputs, options, progress)
     extra = {
@@ -92,17 +93,19 @@ def _inputs(graph: Any, path: Path | None, seed: int) -> tuple[dict[str, Any], l
     return random_inputs(graph, seed), [f"input '{name}': random, seed {seed}" for name in graph.inputs]
 
 
-def _options(given: dict[str, Any]) -> Any:
+def _options(given: dict[str, Any], graph: Any) -> Any:
     from esl_ref.arch import load as load_arch
     from esl_ref.frontends import load
+    from esl_ref.planner import saved
     from sim.cosim import Options
     from sim.runner import MemoryTiming
 
+    arch, plan_file = load_arch(given["arch_name"]), given["plan_file"]
     memory = MemoryTiming(given["latency"], given["gap"], given["stall"], given["seed"])
     return Options(
-        load_arch(given["arch_name"]), given["out"], given["sram"], memory, given["repeat"],
+        arch, given["out"], given["sram"], memory, given["repeat"],
         [load(path) for path in given["between"]], given["waves"], given["flips"], given["executor"] == "rtl",
-        given["fixed"],
+        given["fixed"], saved.read(plan_file, graph, arch) if plan_file else None,
     )  # fmt: skip
 
 
@@ -117,8 +120,9 @@ def _repeat_command(model: Path, given: dict[str, Any]) -> str:
         words += [f"--{name}", given[name]]
     if given["input_file"] is not None:
         words += ["--input", given["input_file"]]
-    if given["sram"] is not None:
-        words += ["--sram", given["sram"]]
+    for name, option in (("sram", "--sram"), ("plan_file", "--plan")):
+        if given[name] is not None:
+            words += [option, given[name]]
     for name, option in (("between", "--between"), ("flips", "--flip")):
         for value in given[name]:
             words += [option, value]

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.bounds import Bound, network_bound
-from esl_ref.compiler.model import HostStep
+from esl_ref.compiler.model import Choice, HostStep
 from esl_ref.executor import random_inputs
 from esl_ref.ir import Graph
 from sim.accelerator import BuiltRtl
@@ -42,7 +42,7 @@ class Options:
     """sram: activation SRAM bytes to build (None: what the plan needs). fixed: build `arch` as it is described, not as
     the plan would need (then networks share one build). between: networks run between repeats. flips: constants
     whose bytes are inverted in the RTL's memory, to see the locator at work. rtl: False leaves the RTL out, so that no
-    simulator is needed."""
+    simulator is needed. choices: a plan made before."""
 
     arch: Arch
     folder: Path
@@ -54,6 +54,7 @@ class Options:
     flips: tuple[int, ...] = ()
     rtl: bool = True
     fixed: bool = False
+    choices: Sequence[Choice] | None = None
 
 
 @dataclass(frozen=True)
@@ -140,10 +141,16 @@ def _workloads(graph: Graph, inputs: Mapping[str, Array], options: Options) -> t
     """The network and those in between, all compiled for one machine."""
     graphs = [(graph, inputs), *((g, random_inputs(g, options.memory.seed)) for g in options.between)]
     sized = options.arch if options.fixed else None
-    made = [prepare(g, x, options.arch, sram=options.sram, sized=sized) for g, x in graphs]
+    plans = [options.choices, *(None for _ in options.between)]
+    made = [
+        prepare(g, x, options.arch, sram=options.sram, sized=sized, choices=plan)
+        for (g, x), plan in zip(graphs, plans, strict=True)
+    ]
     if len(made) > 1 and not options.fixed:
         machine = common_machine(made)
-        made = [prepare(g, x, options.arch, sized=machine) for g, x in graphs]
+        made = [
+            prepare(g, x, options.arch, sized=machine, choices=plan) for (g, x), plan in zip(graphs, plans, strict=True)
+        ]
     return made[0], made[1:]
 
 
@@ -159,9 +166,7 @@ def _plan_runs(workload: Workload, others: Sequence[Workload], options: Options)
         for other in others:
             for n in range(len(other.plain.programs)):
                 ran.append(_Ran(other, n, "between", other.job(n, TIMED, memory, label="between")))
-        ran += [
-            _Ran(workload, n, "repeat", workload.job(n, TIMED, memory, label=f"repeat {repeat}")) for n in segments
-        ]
+        ran += [_Ran(workload, n, "repeat", workload.job(n, TIMED, memory, label=f"repeat {repeat}")) for n in segments]
     return ran
 
 
@@ -193,9 +198,7 @@ def _sum(counters: Sequence[Mapping[str, int]]) -> dict[str, int]:
     return {n: sum(c.get(n, 0) for c in counters) for n in names}
 
 
-def _outcome(
-    workload: Workload, ran: Sequence[_Ran], built: BuiltRtl | None, divergence: Divergence | None
-) -> Outcome:
+def _outcome(workload: Workload, ran: Sequence[_Ran], built: BuiltRtl | None, divergence: Divergence | None) -> Outcome:
     machine = MachineBackend.name
     measured = RtlBackend.name if built else machine
     timed = [r for r in ran if r.kind == TIMED]

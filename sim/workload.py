@@ -86,10 +86,14 @@ def whole_layers(workload: Workload) -> Workload | None:
 
 
 def prepare(
-    graph: Graph, inputs: Mapping[str, Array], arch: Arch, *, sram: int | None = None, sized: Arch | None = None
-) -> Workload:
-    """Compile and run the reference. PlanError if the network does not fit, InputError for wrong inputs."""
-    plain = compile_model(graph, arch, sram=sram, sized=sized)
+    graph: Graph, inputs: Mapping[str, Array], arch: Arch, *, sram: int | None = None, sized: Arch | None = None,
+    choices: Sequence[Choice] | None = None,
+) -> Workload:  # fmt: skip
+    """Compile, with a plan made before if `choices` are given, and run the reference.
+
+    PlanError if the network does not fit, InputError for wrong inputs.
+    """
+    plain = compile_model(graph, arch, sram=sram, sized=sized, choices=choices)
     choices = [step.choice for step in plain.programs]
     traced = compile_model(graph, arch, trace=True, sized=plain.arch, choices=choices)
     return Workload(plain, traced, run(plain.graph, inputs, keep="all"))

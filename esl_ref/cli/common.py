@@ -20,7 +20,7 @@ from rich.console import Console
 
 from esl_ref.errors import InputError
 
-__all__ = ["BYTES", "json_option", "output_console", "progress_console", "to_plain", "write_json"]
+__all__ = ["BYTES", "json_option", "output_console", "plan_option", "progress_console", "to_plain", "write_json"]
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -30,6 +30,14 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="Also write the result as JSON to FILE (- for standard output).",
+    )(function)  # fmt: skip
+
+
+def plan_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--plan FILE[:POINT]` as the parameter `plan_file` (a string or None)."""
+    return click.option(
+        "--plan", "plan_file", metavar="FILE[:POINT]",
+        help="Use the plan in FILE, which `esl-ref plan --json FILE` wrote; of a front, its point number POINT.",
     )(function)  # fmt: skip
 
 

@@ -3,124 +3,126 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
-from rich.markup import escape
-from rich.progress import Progress, TaskID
-from rich.table import Table
+from rich.progress import Progress
 
 from esl_ref.arch import Arch
-from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, to_plain, write_json
+from esl_ref.cli.common import BYTES, json_option, plan_option, progress_console, to_plain, write_json
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph
-from esl_ref.report.memory_map import memory_map_svg
-from esl_ref.report.plan import PlanReport, SegmentReport
+from esl_ref.planner.joint import Effort
+from esl_ref.planner.points import Point
 
 METHODS = ("joint", "layerwise")
 ON_SHAPES = ("rows", "mdfi", "restructure", "mafat", "fdt", "ilp")
 """Methods that reckon bytes and work; nothing is compiled from them."""
+SHAPE_SECONDS = 60.0
+PATIENCE = 2.0
+"""Seconds after which a progress bar appears."""
 
 
-def _short(name: str, width: int = 44) -> str:
-    last = name.split(";")[-1]
-    return last if len(last) <= width else "…" + last[-(width - 1) :]
+@contextmanager
+def _effort(seconds: float | None, seed: int) -> Iterator[Effort]:
+    """The effort of a search, with a progress bar as soon as it takes long."""
+    begun = time.monotonic()
+    with Progress(console=progress_console(), transient=True) as bar:
+        job = bar.add_task("planning", total=None, visible=False)
+
+        def progress(what: str, done: int, of: int) -> None:
+            late = time.monotonic() - begun > PATIENCE
+            bar.update(job, description=what, completed=done, total=of, visible=late)
+
+        yield Effort(seconds, seed, progress)
 
 
-def _buffers(segment: SegmentReport) -> Table:
-    table = Table(title=f"SRAM map of {segment.name}", title_justify="left")
-    table.add_column("buffer")
-    for title in ("address", "bytes", "first step", "last step"):
-        table.add_column(title, justify="right")
-    table.add_column("at peak")
-    for b in segment.buffers:
-        numbers = (f"{b.address:,}", f"{b.bytes:,}", str(b.first), str(b.last - 1))
-        table.add_row(escape(_short(b.name)), *numbers, "●" if b.at_peak else "")
-    return table
-
-
-def _segment(segment: SegmentReport) -> None:
-    console = output_console()
-    console.print(_buffers(segment))
-    gap = segment.height - segment.bound
-    console.print(
-        f"arena {segment.height:,} bytes, liveness lower bound {segment.bound:,} "
-        f"({'met' if gap == 0 else f'{gap:,} above it'}); {segment.commands} commands"
-    )
-    streamed = [g for g in segment.groups if g.strip]
-    for g in streamed:
-        names = [_short(t, 28) for t in (g.tasks[0], g.tasks[-1])]
-        span = escape(names[0]) if len(g.tasks) == 1 else f"{escape(names[0])} … {escape(names[1])}"
-        console.print(f"  streamed {g.strip} row(s) at a time: {span} ({len(g.tasks)} task(s))")
-    table = Table(title="predicted cycles by term", title_justify="left")
-    table.add_column("term")
-    table.add_column("cycles", justify="right")
-    for name, value in segment.terms.items():
-        if value and name not in ("READ_BEATS", "WRITE_BEATS", "COMMANDS"):
-            table.add_row(name.lower().replace("_", " "), f"{value:,}")
-    console.print(table)
-    console.print(f"external traffic: {segment.read_bytes:,} bytes read, {segment.write_bytes:,} written")
-
-
-def _pareto(graph: Graph, arch: Arch, json_file: Path | None) -> None:
-    """Print the front of every accelerator segment."""
+def _points(graph: Graph, arch: Arch, effort: Effort) -> tuple[list[Point], list[dict[str, Any]]]:
+    """The model's front, and its points as records that `--plan` reads."""
     from esl_ref.compiler.model import prepare
     from esl_ref.compiler.sizing import Sizing, scratch_bytes
-    from esl_ref.planner.choose import Rated, pareto
+    from esl_ref.planner import saved
+    from esl_ref.planner.choose import pareto
+    from esl_ref.planner.points import joined
 
-    folded, shaped, segments, lowered = prepare(graph, arch)
+    folded, shaped, _, lowered = prepare(graph, arch)
     sizing = Sizing(shaped, tuple(lowered.values()), scratch_bytes(arch))
-    fronts: dict[str, list[Rated]] = {}
-    for number, low in lowered.items():
-        with Progress(console=progress_console(), transient=True) as bar:
-            job = bar.add_task(f"pricing groups of {len(low.tasks)} tasks", total=len(low.tasks))
-            advance = partial(_advance, bar, job)
-            fronts[f"{graph.name}.{number}"] = pareto(folded, low, sizing, advance)
-    write_json(json_file, {"model": graph.name, "arch": arch.to_dict(), "fronts": to_plain(fronts)})
-    if str(json_file) == "-":
-        return
-    for name, plans in fronts.items():
-        fastest = min(p.cycles for p in plans)
-        table = Table(title=f"{name}: arena against cycles", title_justify="left")
-        for title in ("arena bytes", "cycles", "slower by"):
-            table.add_column(title, justify="right")
-        for p in plans:
-            table.add_row(f"{p.height:,}", f"{p.cycles:,}", f"{100 * p.cycles / fastest - 100:.1f} %")
-        output_console().print(table)
+    points = joined([pareto(folded, low, sizing, effort) for low in lowered.values()])
+    lows = list(lowered.values())
+    records = [
+        {"arena": p.arena, "on_chip": p.on_chip, "cycles": p.cycles, "traffic": p.traffic,
+         "plan": saved.as_record(lows, p.choices)}
+        for p in points
+    ]  # fmt: skip
+    return points, records
 
 
-def _advance(bar: Progress, job: TaskID, done: int, _: int) -> None:
-    bar.update(job, completed=done)
+def _pareto(graph: Graph, arch: Arch, effort: Effort, files: dict[str, Path | None]) -> None:
+    """Print the model's front, draw it, and write its points."""
+    from esl_ref.cli.show_plan import show_front
+    from esl_ref.report.front import front_svg
+
+    points, records = _points(graph, arch, effort)
+    _write(files["map"], "front", front_svg(graph.name, points))
+    write_json(files["json"], {"model": graph.name, "arch": arch.to_dict(), "points": records})
+    if str(files["json"]) != "-":
+        show_front(graph.name, points)
 
 
-def show(result: PlanReport) -> None:
-    """Print a plan."""
-    console = output_console()
-    console.print(f"[bold]{escape(result.model)}[/bold] on {result.arch['name']} ({result.arch_hash})")
-    for segment in result.segments:
-        _segment(segment)
-    if result.host:
-        console.print(f"on the host: {escape(', '.join(_short(h) for h in result.host))}")
-    b = result.bounds
-    console.print(
-        f"predicted {result.cycles:,} cycles; bounds: {b.ideal:,} ideal, {b.lanes:,} in whole lanes, "
-        f"{b.weights:,} for the weights' way over the bus"
-    )
-    s = result.sram_bytes
-    console.print(
-        f"on-chip bytes: {s['tensors']:,} tensors, {s['with_input']:,} with the network input, "
-        f"{s['with_scratch']:,} with weights and scratch, {s['rtl_memories']:,} in the RTL's memories"
-    )
-
-
-def _draw(path: Path | None, result: PlanReport) -> None:
+def _write(path: Path | None, what: str, text: str) -> None:
     if path is None:
         return
     try:
-        path.write_text(memory_map_svg(result))
+        path.write_text(text)
     except OSError as error:
-        raise InputError(f"cannot write the memory map: {error.strerror}", where=str(path)) from error
+        raise InputError(f"cannot write the {what}: {error.strerror}", where=str(path)) from error
+
+
+def _contradictions(given: dict[str, Any], shapes: bool) -> None:
+    """InputError for options that do not go together."""
+    if shapes and (given["pareto"] or given["map_file"] or given["cycles_slack"] is not None or given["plan_file"]):
+        raise InputError("--pareto, --map, --plan and --cycles-slack need a model file and a plan that runs")
+    ways = [name for name in ("pareto", "cycles_slack", "sram") if given[name] not in (None, False)]
+    if len(ways) > 1:
+        raise InputError(f"--{ways[0].replace('_', '-')} and --{ways[1].replace('_', '-')} are two questions")
+    if (given["pareto"] or given["cycles_slack"] is not None) and given["method"] != "joint":
+        raise InputError("--pareto and --cycles-slack go with the joint method")
+    if given["plan_file"] and len(ways) and ways[0] != "sram":
+        raise InputError(f"--plan brings its own choices: --{ways[0].replace('_', '-')} has nothing to choose")
+
+
+def _chosen(given: dict[str, Any], effort: Effort) -> Any:
+    """The strategy that the options ask for."""
+    from esl_ref.planner import choose
+
+    if given["cycles_slack"] is not None:
+        return choose.within_slack(given["cycles_slack"], effort)
+    return partial({"joint": choose.joint, "layerwise": choose.layerwise}[given["method"]], effort=effort)
+
+
+def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str, Any]) -> None:
+    """One plan: compiled, reported, drawn, written."""
+    from esl_ref.cli.show_plan import show
+    from esl_ref.pipeline import compile_model
+    from esl_ref.planner import saved
+    from esl_ref.report.memory_map import memory_map_svg
+    from esl_ref.report.plan import report
+
+    choices = saved.read(given["plan_file"], graph, arch) if given["plan_file"] else None
+    compiled = compile_model(graph, arch, sram=given["sram"], strategy=_chosen(given, effort), choices=choices)
+    result = report(compiled, model)
+    _write(given["map_file"], "memory map", memory_map_svg(result))
+    steps = compiled.programs
+    plan = saved.as_record([s.lowered for s in steps], [s.choice for s in steps])
+    more = {"height": result.height, "least_cycles": result.bounds.cycles, "plan": plan}
+    write_json(given["json_file"], {**to_plain(result), **more})
+    if str(given["json_file"]) != "-":
+        show(result)
 
 
 @click.command("plan")
@@ -130,26 +132,28 @@ def _draw(path: Path | None, result: PlanReport) -> None:
 @click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
               help="joint: the planner's best; layerwise: whole layers one after the other; "
               "the others reckon with the method published under that name.")  # fmt: skip
-@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
-              help="Seconds for plans on shapes.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed for plans on shapes.")
+@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+              help="Search for so long: the best found is the answer. Without it a plan takes what it takes, "
+              f"one on shapes {SHAPE_SECONDS:.0f} s at most.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True,
+              help="Of the search: the same seed gives the same plan, unless time runs out.")  # fmt: skip
 @click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
-              help="Draw the SRAM over time: buffers as blocks, the peak marked.")  # fmt: skip
+              help="Draw the SRAM over time, buffers as blocks, the peak marked; with --pareto the front.")  # fmt: skip
 @click.option("--cycles-slack", type=float, metavar="PERCENT",
               help="The smallest arena that costs at most this many percent more cycles.")  # fmt: skip
-@click.option("--pareto", is_flag=True, help="List the plans that no other beats in both SRAM and cycles.")
+@click.option("--pareto", is_flag=True,
+              help="List the plans that no other beats in on-chip bytes, cycles and external traffic.")  # fmt: skip
+@plan_option
 @json_option
-def command(
-    model: str, arch: str, sram: int | None, method: str, cycles_slack: float | None, pareto: bool,
-    seconds: float, seed: int, map_file: Path | None, json_file: Path | None,
-) -> None:  # fmt: skip
+def command(model: str, arch: str, **given: Any) -> None:
     """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
 
     \b
     Examples: esl-ref plan net.tflite
               esl-ref plan net.tflite --sram 24K        the fastest plan within 24 KiB of activation SRAM
               esl-ref plan net.tflite --cycles-slack 5  the smallest arena at no more than 5 % more cycles
-              esl-ref plan net.tflite --pareto          SRAM against cycles; give a row's arena to --sram of any verb
+              esl-ref plan net.tflite --pareto --json front.json
+              esl-ref sim net.tflite --plan front.json:3  the third plan of the front; rtl and golden take it, too
               esl-ref plan net.tflite --json plan.json --map sram.svg
               esl-ref plan net.tflite --method fdt      bytes and work by a published method, nothing compiled
               esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
@@ -158,32 +162,19 @@ def command(
     """
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
-    from esl_ref.compiler.model import Strategy
     from esl_ref.frontends import load
-    from esl_ref.pipeline import compile_model
-    from esl_ref.planner import choose
-    from esl_ref.report.plan import report
     from esl_ref.workloads.convert import shape_graph
 
-    if shapes.is_workload(model) or method in ON_SHAPES:
-        if pareto or map_file or cycles_slack is not None:
-            raise InputError("--pareto, --map and --cycles-slack need a model file and a plan that runs")
+    on_shapes = shapes.is_workload(model) or given["method"] in ON_SHAPES
+    _contradictions(given, on_shapes)
+    if on_shapes:
         source = model if shapes.is_workload(model) else shape_graph(load(model))
-        shapes.plan_and_show(source, method, sram, seconds, seed, json_file)
+        seconds = given["seconds"] or SHAPE_SECONDS
+        shapes.plan_and_show(source, given["method"], given["sram"], seconds, given["seed"], given["json_file"])
         return
-    strategy: Strategy = {"joint": choose.joint, "layerwise": choose.layerwise}[method]
-    if cycles_slack is not None:
-        if sram is not None or method != "joint":
-            raise InputError("--cycles-slack goes with the joint method and without --sram")
-        strategy = choose.within_slack(cycles_slack)
-    graph = load(model)
-    if pareto:
-        _pareto(graph, architecture.load(arch), json_file)
-        return
-    with progress_console().status(f"planning {escape(Path(model).name)}"):
-        compiled = compile_model(graph, architecture.load(arch), sram=sram, strategy=strategy)
-        result = report(compiled, model)
-    _draw(map_file, result)
-    write_json(json_file, {**to_plain(result), "height": result.height, "least_cycles": result.bounds.cycles})
-    if str(json_file) != "-":
-        show(result)
+    graph, machine = load(model), architecture.load(arch)
+    with _effort(given["seconds"], given["seed"]) as effort:
+        if given["pareto"]:
+            _pareto(graph, machine, effort, {"map": given["map_file"], "json": given["json_file"]})
+        else:
+            _plan(graph, machine, model, effort, given)

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans as JSON: written by `esl-ref plan --json`, taken up again by `--plan FILE` of every verb that compiles.
+
+A file holds one plan (`plan`), or the points of a front (`points`); `FILE:3` is the third point. A plan names the tasks
+that it was made for, so that it is not applied to another network by mistake.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from esl_ref.arch import Arch
+from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.model import Choice, prepare
+from esl_ref.compiler.schedule import Group
+from esl_ref.errors import InputError
+from esl_ref.ir import Graph
+
+__all__ = ["as_record", "read"]
+
+_HINT = "write one with `esl-ref plan MODEL --json FILE`, or --pareto with it, and name a point as FILE:3"
+
+
+def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dict[str, Any]]:
+    """Per accelerator segment: operators of its tasks, and what was chosen."""
+    return [
+        {
+            "tasks": [task.op for task in low.tasks],
+            "groups": [[g.first, g.last, g.strip, g.ahead] for g in choice.groups],
+            "parts": choice.parts,
+            "parked": sorted(choice.parked),
+            "weight_words": choice.weight_words,
+        }
+        for low, choice in zip(lowered, choices, strict=True)
+    ]
+
+
+def read(spec: str, graph: Graph, arch: Arch) -> tuple[Choice, ...]:
+    """The choices in `FILE` or `FILE:POINT`, one per accelerator segment of `graph` on `arch`.
+
+    InputError if the file, the point or the network is another one.
+    """
+    path, point = _parts(spec)
+    segments = _plan(path, point)
+    _, _, _, lowered = prepare(graph, arch)
+    if len(segments) != len(lowered):
+        raise InputError(f"is a plan of {len(segments)} segments, the model has {len(lowered)}", where=str(path))
+    return tuple(_choice(record, low, path) for record, low in zip(segments, lowered.values(), strict=True))
+
+
+def _parts(spec: str) -> tuple[Path, int | None]:
+    name, _, number = spec.rpartition(":")
+    if name and number.isdigit() and not Path(spec).exists():
+        return Path(name), int(number)
+    return Path(spec), None
+
+
+def _plan(path: Path, point: int | None) -> Sequence[Mapping[str, Any]]:
+    try:
+        record = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
+    except ValueError as error:
+        raise InputError(f"is not JSON: {error}", where=str(path), hint=_HINT) from error
+    points = record.get("points") if isinstance(record, dict) else None
+    if isinstance(points, list):
+        if point is None or not 1 <= point <= len(points):
+            raise InputError(f"holds {len(points)} points; which one?", where=str(path), hint=f"say {path}:1")
+        record = points[point - 1]
+    elif point is not None:
+        raise InputError("holds one plan, no points", where=str(path), hint=f"say {path}")
+    plan = record.get("plan") if isinstance(record, dict) else None
+    if not isinstance(plan, list) or not all(isinstance(segment, dict) for segment in plan):
+        raise InputError("holds no plan that runs", where=str(path), hint=_HINT)
+    return plan
+
+
+def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
+    ops = [task.op for task in lowered.tasks]
+    if record.get("tasks") != ops:
+        raise InputError("is a plan for another network", where=str(path), hint=_first_difference(record, ops))
+    try:
+        groups = tuple(Group(*map(int, group)) for group in record["groups"])
+        words = record["weight_words"]
+        choice = Choice(
+            groups, int(record["parts"]), frozenset(record["parked"]), None if words is None else int(words)
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"is damaged: {type(error).__name__} {error}", where=str(path), hint=_HINT) from error
+    ends = [0, *(g.last for g in groups)]
+    if [g.first for g in groups] != ends[:-1] or ends[-1] != len(ops) or any(g.first >= g.last for g in groups):
+        raise InputError("has groups that do not cover every task once, in order", where=str(path), hint=_HINT)
+    if choice.parts < 1 or any(g.strip < 1 or g.ahead < 0 for g in groups) or (words is not None and words < 1):
+        raise InputError("has a strip, part or weight word below 1", where=str(path), hint=_HINT)
+    return choice
+
+
+def _first_difference(record: Mapping[str, Any], ops: Sequence[str]) -> str:
+    named = record.get("tasks") or []
+    for number, op in enumerate(ops):
+        if number >= len(named) or named[number] != op:
+            return (
+                f"task {number} of the model is '{op}', the plan's is '{named[number] if number < len(named) else '-'}'"
+            )
+    return f"the plan has {len(named)} tasks, the model {len(ops)}"

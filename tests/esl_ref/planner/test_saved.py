@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans in files: read back as they were, and refused wherever they do not belong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esl_ref import arch
+from esl_ref.compiler.model import Choice, prepare
+from esl_ref.compiler.schedule import Group
+from esl_ref.errors import InputError
+from esl_ref.frontends import load
+from esl_ref.ir import Graph
+from esl_ref.models import embedded_path
+from esl_ref.planner import saved
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return load(embedded_path())
+
+
+@pytest.fixture()
+def plan(graph: Graph) -> list[dict[str, Any]]:
+    lows = list(prepare(graph, arch.load("base"))[3].values())
+    count = len(lows[0].tasks)
+    groups = (Group(0, 3, 2, 1), *(Group(i, i + 1) for i in range(3, count)))
+    return saved.as_record(lows, [Choice(groups, 4, frozenset(), 40)])
+
+
+def _read(graph: Graph, folder: Path, content: Any, suffix: str = "") -> tuple[Choice, ...]:
+    path = folder / "plan.json"
+    path.write_text(json.dumps(content))
+    return saved.read(f"{path}{suffix}", graph, arch.load("base"))
+
+
+def test_round_trip(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path) -> None:
+    (choice,) = _read(graph, tmp_path, {"plan": plan})
+    assert choice.groups[0] == Group(0, 3, 2, 1)
+    assert (choice.parts, choice.weight_words) == (4, 40)
+    assert _read(graph, tmp_path, {"points": [{"plan": []}, {"plan": plan}]}, ":2") == (choice,)
+
+
+@pytest.mark.parametrize("point", ["", ":0", ":2"])
+def test_points_are_counted_from_one(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path, point: str) -> None:
+    with pytest.raises(InputError, match="holds 1 points"):
+        _read(graph, tmp_path, {"points": [{"plan": plan}]}, point)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tasks": ["other"]}, "another network"),
+        ({"groups": [[0, 3, 1, 0]]}, "do not cover"),
+        ({"groups": [[0, 3, 1]]}, "damaged|do not cover"),
+        ({"groups": "all"}, "damaged"),
+        ({"parts": 0}, "below 1"),
+        ({"weight_words": 0}, "below 1"),
+        ({"weight_words": "many"}, "damaged"),
+    ],
+)
+def test_foreign_and_damaged_plans(
+    graph: Graph, plan: list[dict[str, Any]], tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        _read(graph, tmp_path, {"plan": [plan[0] | change]})
+
+
+@pytest.mark.parametrize("content", [[], {}, {"plan": 3}, {"plan": ["x"]}])
+def test_files_without_a_plan(graph: Graph, tmp_path: Path, content: Any) -> None:
+    with pytest.raises(InputError, match="no plan that runs"):
+        _read(graph, tmp_path, content)
+
+
+def test_files_that_cannot_be_read(graph: Graph, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot read"):
+        saved.read(str(tmp_path / "none.json"), graph, arch.load("base"))
+    (tmp_path / "text.json").write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        saved.read(str(tmp_path / "text.json"), graph, arch.load("base"))
+
+
+def test_number_of_segments(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="2 segments, the model has 1"):
+        _read(graph, tmp_path, {"plan": plan * 2})
