@@ -18,15 +18,10 @@ from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.macs import macs
 from esl_ref.numerics import Requant
+from esl_ref.ops.finish import slice_channels
 from esl_ref.program.fields import Opcode
 
 __all__ = ["conv2d", "depthwise", "fully_connected"]
-
-
-def _channels(requant: Requant, first: int, last: int) -> Requant:
-    if requant.multiplier.size == 1:
-        return requant
-    return Requant(requant.multiplier[first:last], requant.shift[first:last], requant.profile)
 
 
 def _along_row(ifm: View, ofm: View, kernel: tuple[int, int]) -> bool:
@@ -94,7 +89,7 @@ def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
         } if op.groups > 1 else {}  # fmt: skip
         yield _as_conv(
             ctx.arch, task.replace(**views), weight[part], op.bias[part], op.zero_in,
-            _channels(op.requant, g * per, (g + 1) * per),
+            slice_channels(op.requant, slice(g * per, (g + 1) * per)),
         )  # fmt: skip
 
 
@@ -134,7 +129,7 @@ def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
             ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)),
         )
         taps = weight[:, :, part].transpose(2, 0, 1)[..., None]
-        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, _channels(op.requant, c * m, (c + 1) * m))
+        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, slice_channels(op.requant, part))
 
 
 def _as_depthwise(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:

@@ -11,6 +11,7 @@ import numpy as np
 
 from esl_ref import ir
 from esl_ref.ir import Graph, Op
+from esl_ref.numerics import Profile
 
 __all__ = ["Segment", "host_reason", "split"]
 
@@ -32,7 +33,7 @@ def host_reason(op: Op, graph: Graph) -> str:
     ins, outs = graph.io(op)
     if any(t.dtype != np.int8 for t in (*ins, *outs)):
         return "only int8 tensors are held in activation SRAM"
-    if any(t.shape[0] != 1 for t in (*ins, *outs) if len(t.shape) == 4):
+    if any(t.shape[0] != 1 for t in (*ins, *outs) if len(t.shape) == 4 or (len(t.shape) > 1 and not t.is_const)):
         return "batch sizes other than 1"
     check: Callable[[Any, Graph], str] | None = _CHECKS.get(type(op))
     return check(op, graph) if check else ""
@@ -53,10 +54,14 @@ def _conv(op: ir.Conv2D, graph: Graph) -> str:
     return ""
 
 
+_HEADROOM = {Profile.TFLITE: 20, Profile.SINGLE: 20, Profile.MUL_ADD_SHIFT: 0, Profile.POW2: 0}
+"""Bits by which the machine shifts an operand of a sum to the left before it is scaled."""
+
+
 def _binary(op: ir.Add | ir.Mul, graph: Graph) -> str:
     (a, b), (out,) = graph.io(op)
-    if isinstance(op, ir.Add) and op.left_shift != 20:
-        return f"addition with a left shift of {op.left_shift}, not 20"
+    if isinstance(op, ir.Add) and op.left_shift != _HEADROOM[op.requant.profile]:
+        return f"addition with a left shift of {op.left_shift}, not {_HEADROOM[op.requant.profile]}"
     if len(out.shape) > 4:
         return "rank above 4"
     for t in (a, b):
