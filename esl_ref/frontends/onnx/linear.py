@@ -193,17 +193,18 @@ class _Shift:
         return 1.0, -self.offset
 
     def _requant(self, mul: Array, total: Array) -> Requant:
-        return Requant(np.ascontiguousarray(mul, np.int64), np.array([-int(math.log2(self.op.div))], np.int64),
-                       Profile.MUL_ADD_SHIFT, np.ascontiguousarray(total, np.int64))  # fmt: skip
+        """One entry per channel of each."""
+        units, shift = self.weights.ints.shape[0], np.array([-int(math.log2(self.op.div))], np.int64)
+        parts = [np.broadcast_to(v, units).astype(np.int64) for v in (mul, shift, total)]
+        return Requant(parts[0], parts[1], Profile.MUL_ADD_SHIFT, parts[2])
 
     def _bias(self) -> Array:
         return np.zeros(self.weights.ints.shape[0], np.int64)
 
     def whole(self, mul: Array, total: Array, name: str) -> str:
         """One operator."""
-        units = self.weights.ints.shape[0]
         return _emit(self.b, self.pending, self.x, self.weights, self._bias(),
-                     self._requant(mul, np.broadcast_to(total, units)), self.act, name,
+                     self._requant(mul, total), self.act, name,
                      quant=self._quant, offset=self.offset)  # fmt: skip
 
     def by_rows(self, mul: Array, total: Array, name: str) -> str:
@@ -221,7 +222,7 @@ class _Shift:
                          end=(1, r + 1, 1, depth), stride=(1, 1, 1, 1), **source)  # fmt: skip
             parts.append(b.emit(
                 ir.FullyConnected, f"{name}_part_{r}", (row,), (1, 1, 1, units), weight=self.weights.ints,
-                bias=self._bias(), requant=self._requant(mul[r], np.broadcast_to(total[r], units)), act=self.act,
+                bias=self._bias(), requant=self._requant(mul[r], total[r]), act=self.act,
                 zero_in=self.x.zero, weight_zero=self.weights.zero, **said,
             ))  # fmt: skip
         joined = b.emit(ir.Concat, f"{name}_joined", parts, (1, rows, 1, units), axis=1, **said)
