@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from esl_ref.errors import ModelError
 
-__all__ = ["DetectionHead", "Head", "RegionHead", "YoloHead", "from_plain", "to_plain"]
+__all__ = ["Anchors", "DetectionHead", "Head", "RegionHead", "YoloHead", "from_plain", "to_plain"]
 
 Anchors: TypeAlias = tuple[tuple[float, float], ...]
 

@@ -20,6 +20,9 @@ from esl_ref.frontends.darknet.weights import FloatArray, WeightsFile
 __all__ = ["parameters"]
 
 _EPSILON = 1e-6
+_ROUNDING = 1e-12
+"""A variance may be this far below zero: dead channels of published files have -7e-44."""
+
 _BLOCK = 1 << 20
 """Floats read at a time where they are rearranged, so that a layer's weights are in memory once and not twice."""
 
@@ -55,11 +58,11 @@ def _missing(layer: Layer) -> FloatArray:
 def _factors(layer: Convolutional | Connected, weights: WeightsFile) -> npt.NDArray[np.float64]:
     """What normalisation multiplies each output channel's weights by."""
     variance = weights.read(layer, "rolling_variance").astype(np.float64)
-    if variance.min() < 0:
+    if variance.min() < -_ROUNDING:
         raise ModelError(f"rolling_variance {int(variance.argmin())} is negative ({variance.min():g})",
                          where=f"{weights.path}, {layer.where}",
                          hint="the file is damaged, or another network's")  # fmt: skip
-    return np.asarray(weights.read(layer, "scales") / (np.sqrt(variance) + _EPSILON))
+    return np.asarray(weights.read(layer, "scales") / (np.sqrt(np.maximum(variance, 0)) + _EPSILON))
 
 
 def _bias(layer: Convolutional | Connected, weights: WeightsFile) -> FloatArray:
