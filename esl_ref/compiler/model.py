@@ -20,7 +20,7 @@ from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.compiler.weights import PARTS
-from esl_ref.errors import PlanError
+from esl_ref.errors import ArchError, PlanError
 from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
 from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.program.image import Program
@@ -94,9 +94,16 @@ def prepare(
 ) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
     """Fold, cut into segments, lower: (folded graph, machine with its profile, segments, segment number -> lowered).
 
-    The machine gets the window and the table that the model needs, unless it is `shaped` already.
+    The machine gets the profile, the window and the table that the model needs, unless it is `shaped` already:
+    ArchError if it then rounds in another way than the model.
     """
     folded = fold.fold_padding(graph)
+    if shaped and arch.profile is not folded.profile:
+        raise ArchError(
+            f"the machine rounds by profile {arch.profile.value}, the model by {folded.profile.value}",
+            where=f"model '{graph.name}' on architecture '{arch.name}'",
+            hint=f'give an architecture with profile = "{folded.profile.value}"',
+        )
     rows = arch.window_rows if shaped else _window_rows(folded, arch)
     tables = arch.tables if shaped else int(any(isinstance(op, Table) for op in folded.ops))
     arch = arch.with_depths(profile=folded.profile, window_rows=rows, tables=tables)  # type: ignore[arg-type]
