@@ -5,21 +5,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from esl_ref.detection.heads import Head, from_plain
 from esl_ref.errors import EslError, ModelError, UnsupportedError
+from esl_ref.floating import FloatGraph
 from esl_ref.frontends.passes import run_passes
 from esl_ref.frontends.tflite import conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
 from esl_ref.frontends.tflite.context import Context
+from esl_ref.frontends.tflite.float_context import FloatContext
+from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
 from esl_ref.frontends.tflite.fold import fold
 from esl_ref.frontends.tflite.reader import METADATA_PREFIX, read_bytes, read_file
 from esl_ref.frontends.tflite.schema import FileModel, FileOperator
 from esl_ref.ir import Graph
 
-__all__ = ["HEADS", "IMPORTERS", "Verdict", "import_model", "load_bytes", "load_file", "verdicts"]
+__all__ = [
+    "HEADS", "IMPORTERS", "Verdict", "import_float", "import_model", "is_float", "load_bytes", "load_file",
+    "load_model", "verdicts",
+]  # fmt: skip
 
 HEADS = METADATA_PREFIX + "heads"
 """Metadata with detection heads, as JSON."""
@@ -64,27 +71,31 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
 }
 
 
-def _unknown(model: FileModel, folded: frozenset[int]) -> list[FileOperator]:
-    return [op for op in model.operators if op.code not in IMPORTERS and op.index not in folded]
+C = TypeVar("C", bound=Context)
+Importers = Mapping[str, Callable[[C, FileOperator], None]]
 
 
-def _refuse_unknown(model: FileModel, folded: frozenset[int]) -> None:
+def _unknown(model: FileModel, folded: frozenset[int], known: Iterable[str]) -> list[FileOperator]:
+    return [op for op in model.operators if op.code not in known and op.index not in folded]
+
+
+def _refuse_unknown(model: FileModel, folded: frozenset[int], known: Iterable[str]) -> None:
     """All unknown operators in one error, with how often each occurs."""
-    unknown = Counter(op.code for op in _unknown(model, folded))
+    unknown = Counter(op.code for op in _unknown(model, folded, known))
     if unknown:
         listed = ", ".join(f"{code} ({count}x)" for code, count in sorted(unknown.items()))
         raise UnsupportedError(f"unsupported operators: {listed}", where=model.path,
-                               hint=f"supported: {', '.join(IMPORTERS)}")  # fmt: skip
+                               hint=f"supported: {', '.join(known)}")  # fmt: skip
 
 
-def _convert(ctx: Context, folded: frozenset[int]) -> dict[int, UnsupportedError]:
+def _convert(ctx: C, folded: frozenset[int], importers: Importers[C]) -> dict[int, UnsupportedError]:
     """Run every importer. What is unsupported is collected, by operator, so that one run names all of it."""
     refused: dict[int, UnsupportedError] = {}
     for op in ctx.model.operators:
-        if op.index in folded or op.code not in IMPORTERS:
+        if op.index in folded or op.code not in importers:
             continue
         try:
-            IMPORTERS[op.code](ctx, op)
+            importers[op.code](ctx, op)
         except UnsupportedError as error:
             refused[op.index] = error
         except EslError as error:
@@ -104,6 +115,19 @@ def _refuse(path: str, refused: dict[int, UnsupportedError]) -> None:
         details = "; ".join(f"{e.where.removeprefix(path + ': ')}: {e.what}" for e in errors[:20])
         more = f"; and {len(errors) - 20} more" if len(errors) > 20 else ""
         raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path)
+
+
+def _walk(ctx: C, gone: frozenset[int], importers: Importers[C]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Import every operator; names of the model's inputs and outputs. What is unsupported is refused, all at once."""
+    model = ctx.model
+    _refuse_unknown(model, gone, importers)
+    inputs = _interface(ctx, model.inputs)
+    for tensor in (model.tensors[index] for index in model.inputs):
+        if tensor.shape[:1] != (1,):
+            raise UnsupportedError(f"input '{tensor.name}' has shape {list(tensor.shape)}", where=model.path,
+                                   hint="a leading batch dimension of 1 is needed")  # fmt: skip
+    _refuse(model.path, _convert(ctx, gone, importers))
+    return inputs, _interface(ctx, model.outputs)
 
 
 def _interface(ctx: Context, indices: tuple[int, ...]) -> tuple[str, ...]:
@@ -127,24 +151,36 @@ def _heads(model: FileModel) -> tuple[Head, ...]:
 def import_model(model: FileModel) -> Graph:
     """The integer graph of a file model: folded, converted, cleaned, verified."""
     folded, gone = fold(model)
-    _refuse_unknown(model, gone)
     ctx = Context(model, folded)
-    inputs = _interface(ctx, model.inputs)
-    for tensor in (model.tensors[index] for index in model.inputs):
-        if tensor.shape[:1] != (1,):
-            raise UnsupportedError(f"input '{tensor.name}' has shape {list(tensor.shape)}", where=model.path,
-                                   hint="a leading batch dimension of 1 is needed")  # fmt: skip
-    _refuse(model.path, _convert(ctx, gone))
+    inputs, outputs = _walk(ctx, gone, IMPORTERS)
     rebiased = [t.name for t in ctx.tensors.values() if t.file_offset and not t.is_const]
     if rebiased:
         ctx.notes.insert(0, f"{len(rebiased)} uint8 tensors re-biased by -128 to int8, exactly: the file's value is "
                             "q + 128, for the model's inputs and outputs too")  # fmt: skip
     try:
         graph = Graph(
-            Path(model.path).stem or model.name, ctx.tensors, tuple(ctx.ops), inputs, _interface(ctx, model.outputs),
+            Path(model.path).stem or model.name, ctx.tensors, tuple(ctx.ops), inputs, outputs,
             notes=tuple(ctx.notes), heads=_heads(model),
         )  # fmt: skip
         return run_passes(graph)
+    except EslError as error:
+        raise type(error)(error.what, where=f"{model.path}: {error.where}", hint=error.hint) from error
+
+
+def is_float(model: FileModel) -> bool:
+    """True for a model all of whose activations are floats."""
+    made = {index for op in model.operators for index in op.outputs} | set(model.inputs)
+    types = {model.tensors[index].type for index in made}
+    return "FLOAT32" in types and not types & {"INT8", "UINT8", "INT16"}
+
+
+def import_float(model: FileModel) -> FloatGraph:
+    """The float graph of a float model."""
+    folded, gone = fold(model)
+    ctx = FloatContext(model, folded)
+    inputs, outputs = _walk(ctx, gone, FLOAT_IMPORTERS)
+    try:
+        return ctx.graph(Path(model.path).stem or model.name, inputs, outputs, _heads(model))
     except EslError as error:
         raise type(error)(error.what, where=f"{model.path}: {error.where}", hint=error.hint) from error
 
@@ -163,12 +199,17 @@ def verdicts(path: str | Path) -> list[Verdict] | None:
     try:
         model = read_file(path)
         folded, gone = fold(model)
-        ctx = Context(model, folded)
-        _interface(ctx, model.inputs)
-        refused = _convert(ctx, gone)
+        if is_float(model):
+            floats = FloatContext(model, folded)
+            _interface(floats, model.inputs)
+            refused, known = _convert(floats, gone, FLOAT_IMPORTERS), set(FLOAT_IMPORTERS)
+        else:
+            ctx = Context(model, folded)
+            _interface(ctx, model.inputs)
+            refused, known = _convert(ctx, gone, IMPORTERS), set(IMPORTERS)
     except (EslError, OSError):
         return None
-    said = {op.index: "not at all: no such operator here" for op in _unknown(model, gone)}
+    said = {op.index: "not at all: no such operator here" for op in _unknown(model, gone, known)}
     said |= {index: f"not at all: {e.what}{'; ' + e.hint if e.hint else ''}" for index, e in refused.items()}
     said |= {index: "folded into a constant" for index in gone}
     return [Verdict(op.index, op.code, said.get(op.index, "supported")) for op in model.operators]
@@ -177,6 +218,12 @@ def verdicts(path: str | Path) -> list[Verdict] | None:
 def load_file(path: str | Path) -> Graph:
     """The integer graph of a `.tflite` file."""
     return import_model(read_file(path))
+
+
+def load_model(path: str | Path) -> Graph | FloatGraph:
+    """The graph of a `.tflite` file, of integers or of floats as the file is."""
+    model = read_file(path)
+    return import_float(model) if is_float(model) else import_model(model)
 
 
 def load_bytes(data: bytes, path: str = "<bytes>") -> Graph:
