@@ -12,7 +12,7 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,11 @@ import numpy.typing as npt
 
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph, Quantize, Tensor
+from esl_ref.picture import MODES, read_pixels
 
-__all__ = ["as_in_file", "fit", "read_inputs", "write_npz"]
+__all__ = ["as_in_file", "fit", "read_arrays", "read_inputs", "write_npz"]
 
 Array = npt.NDArray[Any]
-_MAX_PIXELS = 1 << 26
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def _quantise(values: Array, tensor: Tensor, where: str) -> Array:
@@ -74,22 +73,18 @@ def fit(value: Array, tensor: Tensor, where: str) -> tuple[Array, str]:
 
 def _image(path: Path, graph: Graph, tensor: Tensor) -> tuple[Array, str]:
     """A picture, stretched to the input's height and width, its 0..255 laid over the input's quantised range."""
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     where = str(path)
-    if len(tensor.shape) != 4 or tensor.shape[3] not in _MODES:
+    if len(tensor.shape) != 4:
         raise InputError(f"a picture does not fit an input of shape {list(tensor.shape)}", where=where,
-                         hint="1, 3 or 4 channels are needed; give an .npy or .npz file")  # fmt: skip
+                         hint="give an .npy or .npz file")  # fmt: skip
     _, height, width, channels = tensor.shape
-    try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise InputError(f"{picture.width} x {picture.height} pixels", where=where)
-            pixels = picture.convert(_MODES[channels]).resize((width, height), Image.Resampling.BILINEAR)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InputError(f"is not a picture that can be read ({error})", where=where) from error
+    picture = read_pixels(path, channels)
+    picture = picture[:, :, 0] if channels == 1 else picture
+    pixels = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
     levels = np.asarray(pixels, np.int16).reshape(tensor.shape) - 128
-    said = f"{_MODES[channels]}, stretched to {width} x {height} (bilinear), "
+    said = f"{MODES[channels]}, stretched to {width} x {height} (bilinear), "
     if tensor.dtype == np.int8:
         return levels.astype(np.int8), said + "quantised input = pixel - 128"
     scales = [op for op in graph.consumers()[tensor.name] if isinstance(op, Quantize)]
@@ -107,13 +102,14 @@ def _load_numpy(path: Path) -> dict[str, Array]:
         raise InputError(f"cannot be read as numpy data ({error})", where=str(path)) from error
 
 
-def _match(arrays: dict[str, Array], graph: Graph, path: Path) -> dict[str, Array]:
-    """Arrays by input name: as named, or the only one, or by position where the counts agree."""
-    if set(graph.inputs) <= set(arrays):
-        return {name: arrays[name] for name in graph.inputs}
-    if len(arrays) == len(graph.inputs):
-        return dict(zip(graph.inputs, arrays.values(), strict=True))
-    raise InputError(f"holds {sorted(arrays)}", where=str(path), hint=f"the inputs are {list(graph.inputs)}")
+def read_arrays(path: Path, inputs: Sequence[str]) -> dict[str, Array]:
+    """Arrays of an .npy or .npz file by input name: as named, or the only one, or by position where counts agree."""
+    arrays = _load_numpy(path)
+    if set(inputs) <= set(arrays):
+        return {name: arrays[name] for name in inputs}
+    if len(arrays) == len(inputs):
+        return dict(zip(inputs, arrays.values(), strict=True))
+    raise InputError(f"holds {sorted(arrays)}", where=str(path), hint=f"the inputs are {list(inputs)}")
 
 
 def read_inputs(graph: Graph, path: Path) -> tuple[dict[str, Array], list[str]]:
@@ -127,7 +123,7 @@ def read_inputs(graph: Graph, path: Path) -> tuple[dict[str, Array], list[str]]:
         value, how = _image(path, graph, graph.tensors[graph.inputs[0]])
         return {graph.inputs[0]: value}, [f"input '{graph.inputs[0]}' from {path}: {how}"]
     values, said = {}, []
-    for name, array in _match(_load_numpy(path), graph, path).items():
+    for name, array in read_arrays(path, graph.inputs).items():
         values[name], how = fit(array, graph.tensors[name], f"{path}: array for input '{name}'")
         said.append(f"input '{name}' from {path}: {how}")
     return values, said

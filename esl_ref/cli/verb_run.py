@@ -1,72 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`esl-ref run`: inference on the golden operators or on the ESL machine."""
+"""`esl-ref run`: inference on the golden operators, on the ESL machine, or of a float model in float."""
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.markup import escape
 
-from esl_ref.cli.common import json_option, output_console, progress_console, write_json
-from esl_ref.ir import Graph, Op, Tensor
+from esl_ref.cli.common import json_option, output_console, write_json
+from esl_ref.cli.running import EXECUTORS, Outcome, run_model
+from esl_ref.detection.objects import OVERLAP, THRESHOLD, Found
+from esl_ref.errors import InputError
 
 Array = npt.NDArray[Any]
 
 _TOP, _SHOWN = 5, 8
 
 
-def _golden(graph: Graph, inputs: dict[str, Array], keep: str, arch: str) -> dict[str, Array]:
-    from esl_ref.executor import run
-
-    with progress_console().status("") as status:
-
-        def progress(index: int, op: Op) -> None:
-            status.update(f"{index + 1}/{len(graph.ops)} {escape(op.kind)}")
-
-        return run(graph, inputs, keep="all" if keep == "all" else "outputs", progress=progress)
-
-
-def _machine(graph: Graph, inputs: dict[str, Array], keep: str, arch: str) -> dict[str, Array]:
-    from esl_ref.machine import inference
-
-    with progress_console().status("ESL machine"):
-        return inference.run(graph, inputs, arch=arch, keep=keep)
-
-
-_EXECUTORS: dict[str, Callable[[Graph, dict[str, Array], str, str], dict[str, Array]]] = {
-    "golden": _golden,
-    "machine": _machine,
-}
-
-
-def _inputs(graph: Graph, path: Path | None, seed: int) -> tuple[dict[str, Array], list[str]]:
-    from esl_ref.executor import random_inputs
-    from esl_ref.stimulus import read_inputs
-
-    if path is not None:
-        return read_inputs(graph, path)
-    return random_inputs(graph, seed), [f"input '{name}': random, seed {seed}" for name in graph.inputs]
-
-
-def _real(value: Array, tensor: Tensor) -> Array:
-    if tensor.quant is None or len(tensor.quant.scale) != 1:
-        return value
-    return (value.astype(np.float64) - tensor.quant.zero_point[0]) * tensor.quant.scale[0]
-
-
-def _describe(result: Array, shown: Array, tensor: Tensor) -> str:
+def _describe(real: Array, shown: Array, names: Sequence[str]) -> str:
     """The largest entries of a vector of scores, or the first values of anything else; `shown` is in file numbers."""
-    flat, real = shown.reshape(-1), _real(result, tensor).reshape(-1)
-    if 1 < flat.size == result.shape[-1]:
-        order = np.argsort(-real, kind="stable")[:_TOP]
-        return "top " + ", ".join(f"[{i}] {real[i]:.4g} ({flat[i]})" for i in order)
+    flat, values = shown.reshape(-1), real.reshape(-1)
+    if 1 < flat.size == real.shape[-1]:
+        order = np.argsort(-values, kind="stable")[:_TOP]
+        return "top " + ", ".join(
+            f"[{i}] {names[i] + ' ' if i < len(names) else ''}{values[i]:.4g} ({flat[i]})" for i in order
+        )
     more = " ..." if flat.size > _SHOWN else ""
     return "values " + " ".join(str(v) for v in flat[:_SHOWN]) + more
 
@@ -77,27 +42,82 @@ def _record(value: Array) -> dict[str, Any]:
     return record | ({"values": value.reshape(-1)} if value.size <= 4096 else {})
 
 
+def _objects(outcome: Outcome, names: Sequence[str], threshold: float, overlap: float) -> list[Found] | None:
+    """What the model's detection heads find; None without heads, or where no picture went in."""
+    from esl_ref.detection.objects import find
+
+    if not outcome.heads or outcome.fit is None:
+        return None
+    return find(outcome.heads, outcome.real, outcome.fit, names, threshold, overlap)
+
+
+def _draw(picture: Path | None, source: Path | None, found: list[Found] | None) -> None:
+    from esl_ref.detection.draw import draw
+
+    if picture is None:
+        return
+    if found is None or source is None:
+        raise InputError("there is no picture with objects to draw", where=f"--picture {picture}",
+                         hint="a detector ([yolo], [region], [detection]) and --input IMAGE are needed")  # fmt: skip
+    draw(source, found, picture)
+
+
+def _print(console: Console, outcome: Outcome, found: list[Found] | None, names: Sequence[str]) -> None:
+    for line in outcome.inputs:
+        console.print(escape(line), soft_wrap=True)
+    for name in outcome.outputs:
+        value = outcome.values[name]
+        shape = "x".join(map(str, value.shape))
+        what = _describe(outcome.real[name], value, names)
+        console.print(escape(f"output '{name}' {shape} {value.dtype}: {what}"), soft_wrap=True)
+    if found is None or outcome.fit is None:
+        return
+    console.print(f"{len(found)} objects" + (": name, probability, left, top, right, bottom" if found else ""))
+    for each in found:
+        corners = " ".join(f"{corner:5d}" for corner in each.corners(outcome.fit.picture))
+        console.print(escape(f"  {each.name:16s} {100 * each.probability:5.1f} %  {corners}"), soft_wrap=True)
+
+
+def _detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What detectors and classifiers are shown with."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    for option in reversed((
+        click.option("--weights", type=file, metavar="W", help="Weights of a Darknet .cfg."),
+        click.option("--names", "names_file", type=file, metavar="FILE", help="Names of the classes, one per line."),
+        click.option("--picture", type=file, metavar="OUT.png", help="Write the input picture with boxes."),
+        click.option("--threshold", type=click.FloatRange(0, 1), default=THRESHOLD, show_default=True,
+                     help="Least probability of an object."),
+        click.option("--overlap", type=click.FloatRange(0, 1), default=OVERLAP, show_default=True,
+                     help="Boxes of a class that overlap more (intersection over union) are one object."),
+    )):  # fmt: skip
+        function = option(function)
+    return function
+
+
 @click.command("run")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--input", "input_file", type=click.Path(path_type=Path, dir_okay=False), metavar="X.npy|X.npz|IMAGE",
               help="Input of the network; random but seeded if left out.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.npz",
               help="Write the results, by tensor name, in the model file's own numbers.")  # fmt: skip
-@click.option("--executor", type=click.Choice(sorted(_EXECUTORS)), default="golden", show_default=True,
+@click.option("--executor", type=click.Choice(EXECUTORS), default="golden", show_default=True,
               help="golden: the numeric reference. machine: the compiled Program on the ESL machine.")  # fmt: skip
 @click.option("--arch", default="base", show_default=True, help="Architecture of the ESL machine.")
 @click.option("--all-tensors", is_flag=True, help="Keep and write every activation, not only the outputs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random input.")
+@_detection_options
 @json_option
 def command(
     model: Path, input_file: Path | None, output: Path | None, executor: str, arch: str, all_tensors: bool, seed: int,
+    weights: Path | None, names_file: Path | None, picture: Path | None, threshold: float, overlap: float,
     json_file: Path | None,
 ) -> None:  # fmt: skip
-    """Run MODEL (.tflite) on one input and print its outputs.
+    """Run MODEL (.tflite, .onnx, .cfg) on one input and print its outputs, and the objects that a detector finds.
 
     .npy and .npz inputs may hold the model's integers, or real numbers, which are quantised with the input's scale. In
     an .npz, arrays are taken by input name, or by position. A picture is stretched to the input's height and width
-    and its 0..255 laid over the input's range (quantised input = pixel - 128); what was done is printed.
+    and its 0..255 laid over the input's range (quantised input = pixel - 128); for detectors and float models it is
+    letterboxed as Darknet does, and becomes 0..1. What was done is printed. Float models run in float32.
 
     \b
     Examples:
@@ -105,30 +125,31 @@ def command(
       esl-ref run net.tflite --input cat.jpg
       esl-ref run net.tflite --input x.npz --all-tensors --output tensors.npz
       esl-ref run net.tflite --executor machine --arch tiny --json run.json
+      esl-ref run yolo.cfg --weights yolo.weights --input dog.jpg --names coco.names --picture found.png
     """
-    from esl_ref.frontends import load
-    from esl_ref.stimulus import as_in_file, write_npz
+    from esl_ref.detection.objects import read_names
+    from esl_ref.frontends import load_model
+    from esl_ref.stimulus import write_npz
 
-    graph = load(model)
-    inputs, said = _inputs(graph, input_file, seed)
-    started = time.perf_counter()
-    results = _EXECUTORS[executor](graph, inputs, "all" if all_tensors else "outputs", arch)
-    seconds = time.perf_counter() - started
-    values = as_in_file(graph, results)
+    graph = load_model(model, weights)
+    names = read_names(names_file) if names_file else []
+    outcome = run_model(graph, input_file, executor, arch, all_tensors, seed)
+    found = _objects(outcome, names, threshold, overlap)
     if output is not None:
-        write_npz(output, values)
+        write_npz(output, outcome.values)
+    _draw(picture, input_file, found)
+    objects = None if found is None or outcome.fit is None else [
+        vars(each) | {"corners": each.corners(outcome.fit.picture)} for each in found]  # fmt: skip
     write_json(json_file, {
-        "model": graph.name, "executor": executor, "seed": None if input_file else seed, "inputs": said,
-        "seconds": seconds, "tensors": {name: _record(value) for name, value in values.items()},
+        "model": outcome.model, "executor": outcome.executor, "seed": None if input_file else seed,
+        "inputs": outcome.inputs, "seconds": outcome.seconds, "objects": objects,
+        "tensors": {name: _record(value) for name, value in outcome.values.items()},
     })  # fmt: skip
     if str(json_file) == "-":
         return
     console = output_console()
-    for line in said:
-        console.print(escape(line), soft_wrap=True)
-    for name in graph.outputs:
-        shape = "x".join(map(str, values[name].shape))
-        what = _describe(results[name], values[name], graph.tensors[name])
-        console.print(escape(f"output '{name}' {shape} {values[name].dtype}: {what}"), soft_wrap=True)
-    kept = f", {len(values)} tensors in {output}" if output else ""
-    console.print(f"{len(graph.ops)} operators on the {executor} executor in {seconds:.3f} s{kept}", soft_wrap=True)
+    _print(console, outcome, found, names)
+    kept = f", {len(outcome.values)} tensors in {output}" if output else ""
+    drawn = f", objects in {picture}" if picture else ""
+    console.print(f"{outcome.operators} operators on the {outcome.executor} executor in {outcome.seconds:.3f} s{kept}"
+                  f"{drawn}", soft_wrap=True)  # fmt: skip

@@ -40,7 +40,8 @@ class Layer:
 
     @property
     def where(self) -> str:
-        return f"layer {self.index} {self.section.where}"
+        file = f"{self.section.file}, " if self.section.file else ""
+        return f"{file}layer {self.index} [{self.kind}] at line {self.section.line}"
 
     @property
     def elements(self) -> int:
