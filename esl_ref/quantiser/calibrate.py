@@ -14,19 +14,18 @@ from esl_ref.floating.graph import FloatGraph
 from esl_ref.floating.kernels_window import FloatArray
 from esl_ref.quantiser.histogram import TensorStatistics
 
-__all__ = ["Sample", "Statistics", "calibrate"]
+__all__ = ["Progress", "Sample", "Statistics", "calibrate"]
 
+Progress = Callable[[], None]
 Sample = Mapping[str, npt.ArrayLike]
 Statistics = dict[str, TensorStatistics]
 
 
-def calibrate(
-    graph: FloatGraph, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
-) -> Statistics:
-    """Statistics of every tensor, constants included; `progress` is called after every sample with their number.
+def calibrate(graph: FloatGraph, samples: Iterable[Sample], progress: Progress | None = None) -> Statistics:
+    """Statistics of every tensor, constants included; `progress` is called after every sample.
 
     In float64, so that the last bits of BLAS sums, which differ from machine to machine, do not show in the scales.
-    InputError without samples; ModelError where a layer leaves the numbers.
+    InputError for inputs that are constant; ModelError where a layer leaves the numbers.
     """
     statistics: Statistics = {}
 
@@ -35,14 +34,10 @@ def calibrate(
             raise ModelError("gives NaN or infinity on the calibration data", where=f"tensor '{name}'")
         statistics.setdefault(name, TensorStatistics()).add(value)
 
-    count = 0
     for sample in samples:
         run(graph, sample, observe=observe, dtype=np.float64)
-        count += 1
         if progress:
-            progress(count)
-    if not count:
-        raise InputError("the calibration set is empty", hint="give a folder with pictures, or an array of inputs")
+            progress()
     for name, parameter in graph.constants.items():
         observe(name, values_of(parameter, f"constant '{name}'"))
     for name in graph.inputs:

@@ -6,6 +6,7 @@ Samples are made anew on every pass, so that a large folder needs no more memory
 
 from __future__ import annotations
 
+import dataclasses
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -39,6 +40,10 @@ class CalibrationSet:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def some(self, count: int) -> CalibrationSet:
+        """At most `count` of the samples, at even distances."""
+        return dataclasses.replace(self, samples=tuple(_spread(list(self.samples), count)))
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         return (make() for make in self.samples)

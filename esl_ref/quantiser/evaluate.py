@@ -9,7 +9,7 @@ the lowest own figure are those that cost most.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from esl_ref.floating.executor import run as run_float
 from esl_ref.floating.graph import FloatGraph
 from esl_ref.ir import Graph, Tensor
 from esl_ref.ops import lookup
-from esl_ref.quantiser.calibrate import Sample
+from esl_ref.quantiser.calibrate import Progress, Sample
 from esl_ref.quantiser.ranges import TensorScale
 
 __all__ = ["LayerNoise", "OutputNoise", "Report", "evaluate"]
@@ -113,9 +113,7 @@ def _own_noise(graph: Graph, wanted: Mapping[str, FloatArray], found: Mapping[st
             between[out] = result
 
 
-def evaluate(
-    prepared: FloatGraph, graph: Graph, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
-) -> Report:
+def evaluate(prepared: FloatGraph, graph: Graph, samples: Iterable[Sample], progress: Progress | None = None) -> Report:
     """Run every sample through both networks. `prepared` and `graph` are those of `core.Quantised`."""
     whole = {op.outputs[0]: _Noise() for op in graph.ops}
     own = {op.outputs[0]: _Noise() for op in graph.ops}
@@ -130,7 +128,7 @@ def evaluate(
         _own_noise(graph, wanted, own)
         count += 1
         if progress:
-            progress(count)
+            progress()
     layers = []
     for op in graph.ops:
         (out,) = op.outputs
