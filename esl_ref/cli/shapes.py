@@ -6,10 +6,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from esl_ref.cli.common import output_console, progress_console, write_json
+from esl_ref.floating import FloatGraph
+from esl_ref.ir import Graph
 from esl_ref.planner.shapes import ShapePlan, plan_shapes
 from esl_ref.workloads import NAMES, ShapeGraph, workload
+from esl_ref.workloads.convert import shape_graph
+from esl_ref.workloads.floats import float_shape_graph
 
-__all__ = ["is_workload", "plan_and_show", "show"]
+__all__ = ["is_workload", "plan_and_show", "show", "source"]
 
 _SHOWN = 12
 
@@ -19,11 +23,17 @@ def is_workload(model: str) -> bool:
     return model.lower().replace("-", "_").replace(".", "") in NAMES and not Path(model).exists()
 
 
+def source(model: str | Graph | FloatGraph) -> ShapeGraph:
+    """A built-in workload by name, or a model without its weights."""
+    if isinstance(model, str):
+        return workload(model)
+    return float_shape_graph(model) if isinstance(model, FloatGraph) else shape_graph(model)
+
+
 def plan_and_show(
-    model: str | ShapeGraph, method: str, budget: int | None, seconds: float, seed: int, json_file: Path | None
+    graph: ShapeGraph, method: str, budget: int | None, seconds: float, seed: int, json_file: Path | None
 ) -> None:
-    """Plan a built-in workload or a shape graph by `method`, print it, and write the report."""
-    graph = workload(model) if isinstance(model, str) else model
+    """Plan a shape graph by `method`, print it, and write the report."""
     with progress_console().status(f"planning {graph.name} by {method}"):
         plan = plan_shapes(graph, method, budget=budget, seconds=seconds, seed=seed)
     write_json(json_file, plan)

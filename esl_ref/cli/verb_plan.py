@@ -157,22 +157,23 @@ def command(model: str, arch: str, **given: Any) -> None:
               esl-ref plan net.tflite --json plan.json --map sram.svg
               esl-ref plan net.tflite --method fdt      bytes and work by a published method, nothing compiled
               esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
+              esl-ref plan float.onnx                   so is a model that is not quantised, weights unread
 
     With a budget that cannot be met the answer says the smallest that can, and which tensors stand in the way.
     """
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
-    from esl_ref.frontends import load
-    from esl_ref.workloads.convert import shape_graph
+    from esl_ref.floating import FloatGraph
+    from esl_ref.frontends import load_model
 
-    on_shapes = shapes.is_workload(model) or given["method"] in ON_SHAPES
+    graph = model if shapes.is_workload(model) else load_model(model)
+    on_shapes = isinstance(graph, str | FloatGraph) or given["method"] in ON_SHAPES
     _contradictions(given, on_shapes)
-    if on_shapes:
-        source = model if shapes.is_workload(model) else shape_graph(load(model))
-        seconds = given["seconds"] or SHAPE_SECONDS
+    if on_shapes or isinstance(graph, str | FloatGraph):
+        source, seconds = shapes.source(graph), given["seconds"] or SHAPE_SECONDS
         shapes.plan_and_show(source, given["method"], given["sram"], seconds, given["seed"], given["json_file"])
         return
-    graph, machine = load(model), architecture.load(arch)
+    machine = architecture.load(arch)
     with _effort(given["seconds"], given["seed"]) as effort:
         if given["pareto"]:
             _pareto(graph, machine, effort, {"map": given["map_file"], "json": given["json_file"]})

@@ -12,7 +12,7 @@ from esl_ref import ir
 from esl_ref.errors import UnsupportedError
 from esl_ref.workloads.graph import Kind, Node, Shape, ShapeGraph
 
-__all__ = ["shape_graph"]
+__all__ = ["as_maps", "map_shape", "shape_graph"]
 
 _PLAIN: dict[type[ir.Op], Kind] = {
     ir.Add: Kind.ADD, ir.Sub: Kind.ADD, ir.Mul: Kind.ADD, ir.Table: Kind.TABLE, ir.Reshape: Kind.RESHAPE,
@@ -23,14 +23,14 @@ _PLAIN: dict[type[ir.Op], Kind] = {
 def shape_graph(graph: ir.Graph) -> ShapeGraph:
     """`graph` without its weights: one node per operator, named after the tensor it makes."""
     nodes = [
-        Node(name, Kind.INPUT, (), _shape(graph.tensors[name]), itemsize=graph.tensors[name].dtype.itemsize)
+        Node(name, Kind.INPUT, (), map_shape(graph.tensors[name].shape), itemsize=graph.tensors[name].dtype.itemsize)
         for name in graph.inputs
     ]
     nodes += [_node(graph, op) for op in graph.ops]
-    return ShapeGraph(graph.name, _as_maps(nodes), graph.outputs)
+    return ShapeGraph(graph.name, as_maps(nodes), graph.outputs)
 
 
-def _as_maps(nodes: list[Node]) -> tuple[Node, ...]:
+def as_maps(nodes: list[Node]) -> tuple[Node, ...]:
     """A flat network input that is only reshaped comes in the new shape: then its rows can be streamed."""
     readers = [name for node in nodes for name in node.inputs]
     for k, node in enumerate(nodes):
@@ -41,9 +41,9 @@ def _as_maps(nodes: list[Node]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _shape(tensor: ir.Tensor) -> Shape:
+def map_shape(dims: tuple[int, ...]) -> Shape:
     """(height, width, channels) of an NHWC tensor; lower ranks count from the channels up."""
-    shape = tensor.shape[1:] if len(tensor.shape) > 1 and tensor.shape[0] == 1 else tensor.shape
+    shape = dims[1:] if len(dims) > 1 and dims[0] == 1 else dims
     if len(shape) > 3:
         return (prod(shape[:-2]), shape[-2], shape[-1])
     padded = (1,) * (3 - len(shape)) + tuple(shape)
@@ -53,7 +53,7 @@ def _shape(tensor: ir.Tensor) -> Shape:
 def _node(graph: ir.Graph, op: ir.Op) -> Node:
     out = graph.tensors[op.outputs[0]]
     inputs = tuple(name for name in op.inputs if not graph.tensors[name].is_const)
-    base = Node(op.outputs[0], Kind.TABLE, inputs, _shape(out), itemsize=out.dtype.itemsize)
+    base = Node(op.outputs[0], Kind.TABLE, inputs, map_shape(out.shape), itemsize=out.dtype.itemsize)
     make = _SHAPED.get(type(op))
     if make is not None:
         return make(graph, op, base)
@@ -120,7 +120,7 @@ def _slice(graph: ir.Graph, op: ir.Slice, base: Node) -> Node:
 
 
 def _resize(graph: ir.Graph, op: ir.ResizeNearest, base: Node) -> Node:
-    source = _shape(graph.tensors[op.inputs[0]])
+    source = map_shape(graph.tensors[op.inputs[0]].shape)
     scale = base.shape[0] // source[0]
     even = all(row == y // scale for y, row in enumerate(op.rows)) if scale else False
     return _with(base, kind=Kind.UPSAMPLE if even else Kind.TRANSPOSE, scale=max(scale, 1))

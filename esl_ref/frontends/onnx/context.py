@@ -147,6 +147,15 @@ class Context(Attributes):
             self._realised[key] = self.emit(Reshape, f"{name}_reshaped", (name,), shape)
         return self._realised[key]
 
+    def laid(self, view: View, out: str) -> tuple[str, str]:
+        """(graph tensor, name of the result) for an operator that works on each element by itself.
+
+        A view with a tail has no tensor of the file's shape; what is made from it is named apart from the file's.
+        """
+        if view.tail is None:
+            return self._reshape(view.name, view.base), out
+        return view.name, f"{out}#unordered"
+
     def alone(self, node: FileNode, position: int = 0) -> int | None:
         """Index of the operator that made input `position`, if nothing but this node reads its result."""
         view = self.values[node.inputs[position]]

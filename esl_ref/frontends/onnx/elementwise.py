@@ -43,7 +43,8 @@ def _binary(
         raise ctx.bad(node, f"shapes {list(a.shape)} and {list(b.shape)} do not broadcast") from None
     rank = len(shape)
     if len(views) == 2 and _same_layout(views):
-        made = ctx.emit(kind, out, [v.name for v in views], ctx.shapes[views[0].name])
+        sources = [ctx.laid(v, out) for v in views]
+        made = ctx.emit(kind, sources[0][1], [name for name, _ in sources], ctx.shapes[sources[0][0]])
         return View(made, views[0].base, views[0].perm, views[0].tail)
     order = _common_order(views, rank)
     names = []
@@ -140,7 +141,8 @@ def _activate(ctx: Context, node: FileNode, activation: Activation, x: View, out
     if index is not None and isinstance(made, _FUSES) and made.activation.function is Function.LINEAR:
         name = ctx.change(index, out, activation=activation)
     else:
-        name = ctx.emit(Activate, out, (x.name,), ctx.shapes[x.name], activation=activation)
+        source, out = ctx.laid(x, out)
+        name = ctx.emit(Activate, out, (source,), ctx.shapes[source], activation=activation)
     return View(name, x.base, x.perm, x.tail)
 
 
@@ -236,5 +238,6 @@ def qlinear_softmax(ctx: Context, node: FileNode) -> None:
 def lrn(ctx: Context, node: FileNode) -> None:
     """Local response normalisation: its shape only."""
     x = ctx.view(node, 0)
-    name = ctx.emit(Unplanned, node.outputs[0], (x.name,), ctx.shapes[x.name], what="LRN")
+    source, out = ctx.laid(x, node.outputs[0])
+    name = ctx.emit(Unplanned, out, (source,), ctx.shapes[source], what="LRN")
     ctx.result(node, View(name, x.base, x.perm, x.tail))

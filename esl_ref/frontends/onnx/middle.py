@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from esl_ref.floating.graph import FloatOp, Parameter
+from esl_ref.floating.graph import Conv, Dense, FloatOp, Parameter
 from esl_ref.frontends.onnx.schema import Array
 
 __all__ = ["Dequantise", "Middle", "Quantise", "QuantisedParameter", "RequantShift", "Unplanned"]
@@ -90,5 +90,8 @@ class Middle:
 
     @property
     def quantised(self) -> bool:
-        """Whether integers occur anywhere."""
-        return bool(self.integer_types) or any(isinstance(op, Quantise | Dequantise | RequantShift) for op in self.ops)
+        """Whether it computes on integers. A convolution of integer tensors without scales does not count: that is a
+        network whose shapes alone are meant."""
+        if any(isinstance(op, Quantise | Dequantise | RequantShift) for op in self.ops):
+            return True
+        return bool(self.integer_types) and not any(isinstance(op, Conv | Dense) for op in self.ops)

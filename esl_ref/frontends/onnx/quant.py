@@ -77,7 +77,8 @@ def _real(ctx: Context, node: FileNode, position: int, scale: Array, zero: Array
         return Quantised(value, scale.astype(np.float64), zero, axis % rank if rank else 0)
     name = out or f"{node.inputs[position]}#real"
     single = _one(ctx, node, scale, zero)
-    made = ctx.emit(Dequantise, name, (value.name,), ctx.shapes[value.name], scale=single[0], zero=single[1])
+    source, name = ctx.laid(value, name)
+    made = ctx.emit(Dequantise, name, (source,), ctx.shapes[source], scale=single[0], zero=single[1])
     return View(made, value.base, value.perm, value.tail)
 
 
@@ -96,7 +97,8 @@ def quantised(ctx: Context, node: FileNode, real: View, position: int) -> View:
     if dtype not in _BYTES:
         raise ctx.unsupported(node, f"activations of type {dtype}", "int8 and uint8 are supported")
     factor, zero_point = _one(ctx, node, scale, zero)
-    made = ctx.emit(Quantise, node.outputs[0], (real.name,), ctx.shapes[real.name], scale=factor, zero=zero_point,
+    source, name = ctx.laid(real, node.outputs[0])
+    made = ctx.emit(Quantise, name, (source,), ctx.shapes[source], scale=factor, zero=zero_point,
                     signed=dtype == np.int8)  # fmt: skip
     return View(made, real.base, real.perm, real.tail)
 
@@ -168,6 +170,7 @@ def requant_shift(ctx: Context, node: FileNode) -> None:
         if any(d not in (1, n) for d, n in zip(wide.shape, view.shape, strict=True)):
             raise ctx.bad(node, f"factors of shape {list(values.shape)} for {list(view.shape)}")
         laid.append(wide.transpose(order))
-    made = ctx.emit(RequantShift, node.outputs[0], (view.name,), ctx.shapes[view.name], mul=laid[0], add=laid[1],
-                    div=int(div), low=low, high=low + int(levels) - 1)  # fmt: skip
+    source, name = ctx.laid(view, node.outputs[0])
+    made = ctx.emit(RequantShift, name, (source,), ctx.shapes[source], mul=laid[0], add=laid[1], div=int(div),
+                    low=low, high=low + int(levels) - 1)  # fmt: skip
     ctx.result(node, View(made, view.base, view.perm, view.tail))

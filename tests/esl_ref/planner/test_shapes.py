@@ -58,7 +58,7 @@ def test_unknown_method() -> None:
 def test_workload_names_and_print(capsys: pytest.CaptureFixture[str]) -> None:
     assert is_workload("ResNet8")
     assert not is_workload("resnet8.tflite")
-    plan_and_show("mw", "joint", None, 5.0, 0, None)
+    plan_and_show(workload("mw"), "joint", None, 5.0, 0, None)
     out = capsys.readouterr().out
     assert "62,016 MACs, 4,300 parameters, topology" in out
     assert "below layer by layer's 3,456" in out
