@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.network import integer_graph, network_options
 from esl_ref.errors import CheckFailed, InputError
 from golden.simulators import SIMULATORS, Bench, build_icarus, build_verilator, rtl_sources, run_bench
 
@@ -59,10 +60,11 @@ def command() -> None:
 @click.option("--fixed", is_flag=True, help="Take the architecture as described instead of sizing its memories.")
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR|FILE.tar.zst", help="Where the package goes.")
 @click.option("--write", is_flag=True, help="Without MODEL: rewrite the committed packages instead of comparing.")
+@network_options
 @plan_option
 @json_option
 def export_command(model: Path | None, json_file: Path | None, **given: Any) -> None:
-    """Export MODEL (.tflite) as a package; without MODEL regenerate the committed ones and compare.
+    """Export MODEL (.tflite, .onnx, .cfg) as a package; without MODEL regenerate the committed ones and compare.
 
     \b
     Examples:
@@ -102,12 +104,11 @@ def _words(text: str, known: Sequence[str], what: str) -> list[str]:
 
 def _content(model: Path, given: Mapping[str, Any]) -> Any:
     from esl_ref.arch import load as load_arch
-    from esl_ref.frontends import load
     from esl_ref.planner import saved
     from esl_ref.stimulus import read_inputs
     from golden.content import KINDS, from_graph, layer_range
 
-    graph, arch, plan_file = load(model), load_arch(given["arch_name"]), given["plan_file"]
+    graph, arch, plan_file = integer_graph(model, given["network"]), load_arch(given["arch_name"]), given["plan_file"]
     if plan_file and given["layers"]:
         raise InputError("--plan is for the whole network, --layers for a part of it")
     inputs = [(path.name, read_inputs(graph, path)[0]) for path in given["input_files"]]

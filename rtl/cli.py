@@ -12,6 +12,7 @@ import click
 
 from esl_ref.arch import Arch, load
 from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.network import NetworkOptions, integer_graph, network_options
 from esl_ref.errors import InputError
 from rtl.generate import Generated, generate, write
 from rtl.top import TOP
@@ -24,12 +25,14 @@ __all__ = ["command"]
 @click.option("--sram", type=BYTES, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write to.")
+@network_options
 @plan_option
 @json_option
 def command(
-    model: Path | None, sram: int | None, arch_name: str, out: Path, plan_file: str | None, json_file: Path | None
-) -> None:
-    """Generate the accelerator as Verilog, with memories sized for MODEL.
+    model: Path | None, sram: int | None, arch_name: str, out: Path, network: NetworkOptions, plan_file: str | None,
+    json_file: Path | None,
+) -> None:  # fmt: skip
+    """Generate the accelerator as Verilog, with memories sized for MODEL (.tflite, .onnx, .cfg).
 
     Writes esl_accel.v, its sidecar esl_accel.json (ports, parameters, memories), ports.vlt for fast simulation, and
     the register map as registers.md, esl_accel.h and esl_accel.rdl.
@@ -39,7 +42,7 @@ def command(
     if model is None and plan_file:
         raise InputError("--plan goes with a MODEL")
     base = load(arch_name)
-    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, base, sram, plan_file)
+    arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, network, base, sram, plan_file)
     with progress_console().status(f"converting {TOP} of architecture {arch.name} to Verilog"):
         generated = generate(arch)
     write(generated, out)
@@ -47,14 +50,13 @@ def command(
     _report(generated, out)
 
 
-def _planned(model: Path, arch: Arch, sram: int | None, plan_file: str | None) -> Arch:
+def _planned(model: Path, network: NetworkOptions, arch: Arch, sram: int | None, plan_file: str | None) -> Arch:
     """`arch` with the depths the model's plan needs."""
     # Here, so that generating for a size does not import the compiler.
-    from esl_ref import frontends
     from esl_ref.pipeline import compile_model
     from esl_ref.planner import saved
 
-    graph = frontends.load(model)
+    graph = integer_graph(model, network)
     choices = saved.read(plan_file, graph, arch) if plan_file else None
     with progress_console().status(f"planning {graph.name}"):
         return compile_model(graph, arch, sram=sram, choices=choices).arch

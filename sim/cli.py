@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.network import integer_graph, network_options
 
 __all__ = ["command"]
 
@@ -42,10 +43,11 @@ __all__ = ["command"]
               help="Plant a fault: invert this byte of the constants in the RTL's memory only.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("build/sim"), show_default=True,
               help="Folder for Verilog, waves, logs and report.")  # fmt: skip
+@network_options
 @plan_option
 @json_option
 def command(model: Path, json_file: Path | None, **given: Any) -> None:
-    """Co-simulate MODEL: golden, ESL machine and generated RTL must agree on every byte.
+    """Co-simulate MODEL (.tflite, .onnx, .cfg): golden, ESL machine and generated RTL must agree on every byte.
 
     The network is planned and compiled, the accelerator generated with memories of the planned size and Verilated
     (once: builds are kept). The RTL then fetches the Program from memory by itself. One run is timed, one records a
@@ -58,10 +60,9 @@ def command(model: Path, json_file: Path | None, **given: Any) -> None:
       esl-ref sim net.tflite --arch tiny --stall 0.3 --repeat 2 --between other.tflite
       esl-ref sim net.tflite --input cat.jpg --waves --out build/cat
     """
-    from esl_ref.frontends import load
     from sim.cosim import cosimulate
 
-    graph = load(model)
+    graph = integer_graph(model, given["network"])
     inputs, said = _inputs(graph, given["input_file"], given["seed"])
     options = _options(given, graph)
     with _progress() as progress:
@@ -116,6 +117,7 @@ def _memory_record(given: dict[str, Any]) -> dict[str, Any]:
 def _repeat_command(model: Path, given: dict[str, Any]) -> str:
     """The command line that does exactly this run again, every default spelled out that could change a cycle."""
     words = ["esl-ref", "sim", str(model), "--arch", given["arch_name"], "--seed", given["seed"]]
+    words += given["network"].words()
     for name in ("latency", "gap", "stall", "repeat"):
         words += [f"--{name}", given[name]]
     if given["input_file"] is not None:

@@ -10,7 +10,10 @@ import click
 from rich.markup import escape
 
 from esl_ref.cli.common import json_option, output_console, write_json
+from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.errors import UnsupportedError
+from esl_ref.floating import FloatGraph
+from esl_ref.floating.survey import survey_float
 from esl_ref.survey import OperatorRecord, Survey, TensorRecord, survey
 
 
@@ -48,7 +51,8 @@ def _row(o: OperatorRecord) -> tuple[str, ...]:
 
 def _print(result: Survey) -> None:
     console = output_console()
-    console.print(f"[bold]{escape(result.model)}[/bold]  rounding profile {result.profile}")
+    kind = f"rounding profile {result.profile}" if result.profile else "floating point"
+    console.print(f"[bold]{escape(result.model)}[/bold]  {kind}")
     for label, tensors in (("input", result.inputs), ("output", result.outputs)):
         for t in tensors:
             as_file = ", uint8 in the file" if t.uint8_in_file else ""
@@ -59,9 +63,10 @@ def _print(result: Survey) -> None:
     for line in _lines([_row(o) for o in result.operators]):
         console.print(escape(line), soft_wrap=True)
     console.print()
-    places = Counter(o.where for o in result.operators)
+    places = Counter(o.where for o in result.operators if o.where)
+    where = f" ({', '.join(f'{n} {w}' for w, n in places.items())})" if places else ""
     console.print(
-        f"{len(result.operators)} operators ({', '.join(f'{n} {w}' for w, n in places.items())}), "
+        f"{len(result.operators)} operators{where}, "
         f"{result.macs:,} MACs, {result.parameters:,} parameters, "
         f"largest activation {result.largest_activation_bytes:,} bytes",
         soft_wrap=True,
@@ -86,27 +91,29 @@ def _refused(model: Path, error: UnsupportedError, json_file: Path | None) -> No
 
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
+@network_options
 @json_option
-def command(model: Path, json_file: Path | None) -> None:
-    """Show MODEL (.tflite): operators, shapes, scales, MACs, parameters, and where each operator runs.
+def command(model: Path, network: NetworkOptions, json_file: Path | None) -> None:
+    """Show MODEL (.tflite, .onnx, .cfg): operators, shapes, scales, MACs, parameters, and where each operator runs.
 
     An operator runs on the accelerator, on the host (softmax, float edges and the like; the reason is given), or not
-    at all: then all such operators are listed with what is supported instead, and the exit code is 2.
+    at all: then all such operators are listed with what is supported instead, and the exit code is 2. A float model is
+    shown as it is (a .cfg needs no weights for that), or with --calibrate as it is quantised.
 
     \b
     Examples:
       esl-ref inspect net.tflite
       esl-ref inspect net.tflite --json net.json
+      esl-ref inspect yolo.cfg
+      esl-ref inspect yolo.cfg --weights yolo.weights --calibrate pictures/
       esl-ref inspect net.tflite --json - | python3 -m json.tool
     """
-    from esl_ref.frontends import load
-
     try:
-        graph = load(model)
+        graph = integer_graph(model, network) if network.calibrate else load_network(model, network)
     except UnsupportedError as error:
         _refused(model, error, json_file)
         return
-    result = survey(graph)
+    result = survey_float(graph) if isinstance(graph, FloatGraph) else survey(graph)
     write_json(json_file, {**vars(result), "supported": True})
     if str(json_file) != "-":
         _print(result)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from esl_ref.cli.common import json_option, output_console, write_json
+from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.cli.running import EXECUTORS, Outcome, run_model
 from esl_ref.detection.objects import OVERLAP, THRESHOLD, Found
 from esl_ref.errors import InputError
@@ -82,7 +83,6 @@ def _detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What detectors and classifiers are shown with."""
     file = click.Path(path_type=Path, dir_okay=False)
     for option in reversed((
-        click.option("--weights", type=file, metavar="W", help="Weights of a Darknet .cfg."),
         click.option("--names", "names_file", type=file, metavar="FILE", help="Names of the classes, one per line."),
         click.option("--picture", type=file, metavar="OUT.png", help="Write the input picture with boxes."),
         click.option("--threshold", type=click.FloatRange(0, 1), default=THRESHOLD, show_default=True,
@@ -105,11 +105,12 @@ def _detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--arch", default="base", show_default=True, help="Architecture of the ESL machine.")
 @click.option("--all-tensors", is_flag=True, help="Keep and write every activation, not only the outputs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random input.")
+@network_options
 @_detection_options
 @json_option
 def command(
     model: Path, input_file: Path | None, output: Path | None, executor: str, arch: str, all_tensors: bool, seed: int,
-    weights: Path | None, names_file: Path | None, picture: Path | None, threshold: float, overlap: float,
+    network: NetworkOptions, names_file: Path | None, picture: Path | None, threshold: float, overlap: float,
     json_file: Path | None,
 ) -> None:  # fmt: skip
     """Run MODEL (.tflite, .onnx, .cfg) on one input and print its outputs, and the objects that a detector finds.
@@ -117,7 +118,8 @@ def command(
     .npy and .npz inputs may hold the model's integers, or real numbers, which are quantised with the input's scale. In
     an .npz, arrays are taken by input name, or by position. A picture is stretched to the input's height and width
     and its 0..255 laid over the input's range (quantised input = pixel - 128); for detectors and float models it is
-    letterboxed as Darknet does, and becomes 0..1. What was done is printed. Float models run in float32.
+    letterboxed as Darknet does, and becomes 0..1. What was done is printed. Float models run in
+    float32, or with --calibrate (or --executor machine) quantised.
 
     \b
     Examples:
@@ -126,12 +128,13 @@ def command(
       esl-ref run net.tflite --input x.npz --all-tensors --output tensors.npz
       esl-ref run net.tflite --executor machine --arch tiny --json run.json
       esl-ref run yolo.cfg --weights yolo.weights --input dog.jpg --names coco.names --picture found.png
+      esl-ref run yolo.cfg --weights yolo.weights --input dog.jpg --calibrate pictures/
     """
     from esl_ref.detection.objects import read_names
-    from esl_ref.frontends import load_model
     from esl_ref.stimulus import write_npz
 
-    graph = load_model(model, weights)
+    integers = network.calibrate is not None or executor == "machine"
+    graph = integer_graph(model, network) if integers else load_network(model, network)
     names = read_names(names_file) if names_file else []
     outcome = run_model(graph, input_file, executor, arch, all_tensors, seed)
     found = _objects(outcome, names, threshold, overlap)
