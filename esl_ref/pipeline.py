@@ -4,16 +4,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
+from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
-from esl_ref.planner.choose import joint
+from esl_ref.machine.timing import predict
+from esl_ref.planner.choose import joint, layerwise
+from esl_ref.planner.joint import Effort
+from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.storage import check_budget
 
-__all__ = ["compile_model"]
+__all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
+
+METHODS = ("joint", "stream", "layerwise", "mdfi", *REWRITERS)
+"""Methods whose plans run. stream: row-streamed groups alone; joint: the best of all."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A model compiled by a method: what it decided, and the bytes that it reckoned with by shapes, if it did."""
+
+    compiled: Compiled
+    method: str
+    decisions: tuple[str, ...] = ()
+    predicted: int | None = None
+
+    @property
+    def height(self) -> int:
+        """Bytes of the largest arena."""
+        return max(step.plan.height for step in self.compiled.programs)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of all Programs by the ESL machine's timing model."""
+        return sum(predict(step.program).cycles for step in self.compiled.programs)
 
 
 def compile_model(
@@ -24,9 +53,78 @@ def compile_model(
 
     sram: activation SRAM bytes to fit and to build (default: what the plan needs). trace: also store every tensor that
     is ever whole on chip to external memory, for comparison. sized: use exactly this machine instead of sizing one.
-    strategy: the planner (default: the joint one); choices: a plan made before, one choice per accelerator segment.
-    BudgetError if it does not fit.
+    strategy: the planner (default: the joint method, which may rewrite the graph); choices: a plan made before for this
+    very graph, one choice per accelerator segment. BudgetError if it does not fit.
     """
+    if strategy is None and choices is None and sized is None and sram is not None:
+        found = plan_model(graph, arch, sram=sram).compiled
+        if not trace:
+            return found
+        graph, choices = found.graph, [step.choice for step in found.programs]
+    return _compiled(graph, arch, sram=sram, trace=trace, sized=sized, strategy=strategy, choices=choices)
+
+
+def plan_model(
+    graph: Graph, arch: Arch, method: str = "joint", *, sram: int | None = None, effort: Effort | None = None
+) -> Planned:
+    """Compile `graph` by one of `METHODS`. PlanError, saying why, for a method that does not apply; BudgetError for one
+    that does not get down to `sram` bytes."""
+    if method not in METHODS:
+        raise InputError(f"no method '{method}'", hint=f"there are: {', '.join(METHODS)}")
+    effort = effort or Effort()
+    if method in REWRITERS:
+        return _rewritten(graph, arch, method, sram, effort)
+    if method == "joint":
+        return _joint(graph, arch, sram, effort)
+    strategy = partial(joint if method == "stream" else layerwise, effort=effort)
+    return Planned(_compiled(graph, arch, sram=sram, strategy=strategy), method)
+
+
+def _rewritten(graph: Graph, arch: Arch, method: str, sram: int | None, effort: Effort) -> Planned:
+    """The rewritten graph layer by layer."""
+    try:
+        found = REWRITERS[method](graph, arch, sram)
+    except BudgetError:
+        raise
+    except PlanError as error:
+        raise PlanError(f"method {method} does not apply: {error.what}", where=error.where) from error
+    compiled = _compiled(found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort))
+    return Planned(compiled, method, found.decisions, found.predicted)
+
+
+def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planned:
+    """Row-streamed groups; where a budget keeps whole layers from being run, the fastest of all methods."""
+    try:
+        best: Planned | BudgetError = plan_model(graph, arch, "stream", sram=sram, effort=effort)
+    except BudgetError as error:
+        best = error
+    if sram is not None and _binding(graph, arch, sram):
+        for method in REWRITERS:
+            try:
+                other = _rewritten(graph, arch, method, sram, effort)
+            except PlanError:
+                continue
+            if isinstance(best, BudgetError) or (other.cycles, other.height) < (best.cycles, best.height):
+                best = other
+    if isinstance(best, BudgetError):
+        raise best
+    return replace(best, method="joint", decisions=(f"method {best.method}", *best.decisions))
+
+
+def _binding(graph: Graph, arch: Arch, sram: int) -> bool:
+    """Whether whole layers need more than `sram` bytes."""
+    try:
+        _compiled(graph, arch, sram=sram, strategy=layerwise)
+    except BudgetError:
+        return True
+    return False
+
+
+def _compiled(
+    graph: Graph, arch: Arch, *, sram: int | None = None, trace: bool = False, sized: Arch | None = None,
+    strategy: Strategy | None = None, choices: Sequence[Choice] | None = None,
+) -> Compiled:  # fmt: skip
+    """One strategy on the graph as it is."""
     scratch = scratch_bytes(arch)
     folded, arch, segments, lowered = prepare(graph, sized or arch, shaped=sized is not None)
     sizing = Sizing(arch, tuple(lowered.values()), scratch, sized)

@@ -19,7 +19,7 @@ from esl_ref.planner import layout
 from esl_ref.planner.methods.storage import layerwise, roots
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 
-__all__ = ["Step", "Tiled", "fdt", "paths", "split"]
+__all__ = ["Path", "Slots", "Step", "Tiled", "fdt", "paths", "split"]
 
 _FAN_OUT = frozenset({Kind.CONV, Kind.DENSE, Kind.EMBED})
 _FAN_IN = frozenset({Kind.CONV, Kind.DENSE})
@@ -36,6 +36,18 @@ class Path:
 
 
 @dataclass(frozen=True)
+class Slots:
+    """`count` accumulators of `lanes` sums each, beside the arena."""
+
+    count: int
+    lanes: int
+
+    def hold(self, node: Node) -> bool:
+        """Whether there is one for each of the node's results."""
+        return node.shape[0] * node.shape[1] * -(-node.shape[2] // self.lanes) <= self.count
+
+
+@dataclass(frozen=True)
 class Step:
     """One accepted rewriting and the bytes it led to."""
 
@@ -46,23 +58,29 @@ class Step:
 
 @dataclass(frozen=True)
 class Tiled:
-    """The rewritten graph, its layout, and the decisions."""
+    """The rewritten graph, its layout, the decisions, and the bytes before the first of them."""
 
     graph: ShapeGraph
     layout: layout.Layout
     steps: tuple[Step, ...]
+    before: int
 
 
-def fdt(graph: ShapeGraph, parts: Sequence[int] = _PARTS, seconds: float = 2.0, seed: int = 0) -> Tiled:
-    """Cut `graph` along channels while that lowers the arena. Each layout may take `seconds`."""
+def fdt(
+    graph: ShapeGraph, parts: Sequence[int] = _PARTS, seconds: float = 2.0, seed: int = 0, *,
+    slots: Slots | None = None, enough: int = 0,
+) -> Tiled:  # fmt: skip
+    """Cut `graph` along channels while that lowers the arena, or until it has `enough` bytes or less. Each layout may
+    take `seconds`. With `slots`, partial sums that fit them take no bytes of the arena."""
     best = _plan(graph, seconds, seed)
-    steps: list[Step] = []
-    while True:
-        found = _improve(graph, best, parts, seconds, seed)
+    before, steps = best.height, list[Step]()
+    while best.height > enough:
+        found = _improve(graph, best, parts, seconds, seed, slots)
         if found is None:
-            return Tiled(graph, best, tuple(steps))
+            break
         graph, best, step = found
         steps.append(step)
+    return Tiled(graph, best, tuple(steps), before)
 
 
 def _plan(graph: ShapeGraph, seconds: float, seed: int) -> layout.Layout:
@@ -70,7 +88,7 @@ def _plan(graph: ShapeGraph, seconds: float, seed: int) -> layout.Layout:
 
 
 def _improve(
-    graph: ShapeGraph, now: layout.Layout, parts: Sequence[int], seconds: float, seed: int
+    graph: ShapeGraph, now: layout.Layout, parts: Sequence[int], seconds: float, seed: int, slots: Slots | None
 ) -> tuple[ShapeGraph, layout.Layout, Step] | None:
     """The best rewriting around the largest critical buffer that has one which helps."""
     problem = layerwise(graph, in_place=True)
@@ -80,7 +98,7 @@ def _improve(
             for count in parts:
                 if count > graph[path.nodes[0]].shape[2]:
                     continue
-                trial = split(graph, path, count)
+                trial = split(graph, path, count, slots)
                 if layerwise(trial, in_place=True).bound >= (best[1] if best else now).height:
                     continue
                 found = _plan(trial, seconds, seed)
@@ -133,7 +151,7 @@ def _multiplies(graph: ShapeGraph, node: Node) -> bool:
     return node.kind is Kind.DEPTHWISE and node.shape[2] != graph[node.inputs[0]].shape[2]
 
 
-def split(graph: ShapeGraph, path: Path, parts: int) -> ShapeGraph:
+def split(graph: ShapeGraph, path: Path, parts: int, slots: Slots | None = None) -> ShapeGraph:
     """`graph` with `path` cut into `parts` slices of channels, one slice after the other."""
     channels = graph[path.nodes[0]].shape[2]
     width = -(-channels // parts)
@@ -145,12 +163,15 @@ def split(graph: ShapeGraph, path: Path, parts: int) -> ShapeGraph:
         if node.name not in cut:
             made.append(node)
         elif node.name == path.nodes[-1]:
-            made += _slices(graph, body, sizes, node if path.sums else None)
+            itemsize = 0 if slots is not None and slots.hold(node) else max(4, node.itemsize)
+            made += _slices(graph, body, sizes, node if path.sums else None, itemsize)
     return ShapeGraph(graph.name, tuple(made), graph.outputs)
 
 
-def _slices(graph: ShapeGraph, body: Sequence[str], sizes: Sequence[int], summing: Node | None) -> list[Node]:
-    """Nodes of all slices in order, and what joins them under the name of the path's last node."""
+def _slices(
+    graph: ShapeGraph, body: Sequence[str], sizes: Sequence[int], summing: Node | None, itemsize: int
+) -> list[Node]:
+    """Nodes of all slices in order, and what joins them under the name of the path's last node: sums of `itemsize`."""
     made: list[Node] = []
     ends: list[str] = []
     total = ""
@@ -162,7 +183,8 @@ def _slices(graph: ShapeGraph, body: Sequence[str], sizes: Sequence[int], summin
             made.append(_slice(node, f"{name}/{k}", source, size, channels))
         ends.append(f"{body[-1]}/{k}")
         if summing is not None:
-            total = _accumulate(made, summing, ends[-1], k, size / channels, last=k == len(sizes) - 1, before=total)
+            last = k == len(sizes) - 1
+            total = _accumulate(made, summing, ends[-1], k, size / channels, itemsize, last=last, before=total)
     if summing is None:
         node = graph[body[-1]]
         made.append(Node(node.name, Kind.CONCAT, tuple(ends), node.shape, itemsize=node.itemsize))
@@ -178,11 +200,13 @@ def _slice(node: Node, name: str, source: str, size: int, channels: int) -> Node
     )  # fmt: skip
 
 
-def _accumulate(made: list[Node], node: Node, source: str, k: int, share: float, *, last: bool, before: str) -> str:
+def _accumulate(
+    made: list[Node], node: Node, source: str, k: int, share: float, itemsize: int, *, last: bool, before: str
+) -> str:
     """Append the partial sums of slice `k`, int32, added in place to those `before`; requantised after the last."""
     part = dataclasses.replace(
         node, name=f"{node.name}/{k}", inputs=(source,), weights=round(node.weights * share),
-        biases=0 if before else node.biases, macs=round(node.macs * share), itemsize=max(4, node.itemsize),
+        biases=0 if before else node.biases, macs=round(node.macs * share), itemsize=itemsize,
     )  # fmt: skip
     made.append(part)
     total = part.name

@@ -112,28 +112,42 @@ class Mafat:
 
     def configurations(self, most: int = MOST_TILES) -> Iterator[Config]:
         """Every configuration of up to `most` tiles per side."""
-        grids = [(n, m) for n in range(1, most + 1) for m in range(1, most + 1)]
-        yield from (Config(grid) for grid in grids)
+        whole = self._grids(self.layers, most)
+        yield from (Config(grid) for grid in whole)
         for cut in range(1, self.layers):
-            for first in grids:
-                yield from (Config(first, cut, second) for second in grids)
+            for first in self._grids(cut, most):
+                yield from (Config(first, cut, second) for second in whole)
+
+    def _grids(self, layer: int, most: int) -> list[tuple[int, int]]:
+        """Grids of up to `most` tiles per side that the output of the chain's layer number `layer` (from 1) has."""
+        rows, columns, _ = self.graph.nodes[self.first + layer - 1].shape
+        return [(n, m) for n in range(1, min(most, rows) + 1) for m in range(1, min(most, columns) + 1)]
 
     def search(self, limit: int, most: int = MOST_TILES) -> Planned:
         """Least work within `limit` bytes, then fewest tiles; the groups of a cut do not influence each other.
 
         BudgetError names the smallest configuration if none fits.
         """
-        grids = [(n, m) for n in range(1, most + 1) for m in range(1, most + 1)]
-        found = [self.plan(Config(g)) for g in grids if self._group(0, self.layers, *g).nbytes <= limit]
+        whole = self._grids(self.layers, most)
+        found = [self.plan(Config(g)) for g in whole if self._group(0, self.layers, *g).nbytes <= limit]
         for cut in range(1, self.layers):
-            first = self._cheapest(0, cut, grids, limit)
-            second = self._cheapest(cut, self.layers, grids, limit)
+            first = self._cheapest(0, cut, self._grids(cut, most), limit)
+            second = self._cheapest(cut, self.layers, whole, limit)
             if first and second:
                 found.append(self.plan(Config(first, cut, second)))
         if not found:
-            least = min((self.plan(c) for c in self.configurations(most)), key=lambda p: p.nbytes)
+            least = self.least(most)
             raise BudgetError(f"no configuration fits {limit} bytes", hint=f"{least.config} needs {least.nbytes}")
         return min(found, key=_cost)
+
+    def least(self, most: int = MOST_TILES) -> Planned:
+        """The configuration of fewest bytes, then of least work."""
+        limits = [self._least(0, self.layers, most)]
+        limits += [max(self._least(0, k, most), self._least(k, self.layers, most)) for k in range(1, self.layers)]
+        return self.search(min(limits), most)
+
+    def _least(self, first: int, last: int, most: int) -> int:
+        return min(self._group(first, last, *grid).nbytes for grid in self._grids(last, most))
 
     def _cheapest(self, first: int, last: int, grids: list[tuple[int, int]], limit: int) -> tuple[int, int] | None:
         fitting = [g for g in grids if self._group(first, last, *g).nbytes <= limit]

@@ -77,7 +77,8 @@ def layerwise(graph: ShapeGraph, order: Sequence[Node] | None = None, *, copies:
             last[root[name]] = max(last.get(root[name], 0), step[node.name])
     for name in graph.outputs:
         last[root[name]] = len(nodes) - 1
-    return layout.Problem(tuple(layout.Buffer(n, first[n], last[n] + 1, graph[n].nbytes) for n in first))
+    sizes = {n: graph[n].nbytes for n in first}
+    return layout.Problem(tuple(layout.Buffer(n, first[n], last[n] + 1, size) for n, size in sizes.items() if size))
 
 
 def live_bytes(graph: ShapeGraph) -> list[int]:
