@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -65,13 +65,32 @@ def _points(graph: Graph, arch: Arch, effort: Effort) -> tuple[list[Point], list
 def _pareto(graph: Graph, arch: Arch, effort: Effort, files: dict[str, Path | None]) -> None:
     """Print the model's front, draw it, and write its points."""
     from esl_ref.cli.show_plan import show_front
+    from esl_ref.pipeline import compile_model
     from esl_ref.report.front import front_svg
+    from esl_ref.report.plan import report
 
     points, records = _points(graph, arch, effort)
+    if files["html"]:
+        shown = min(range(len(points)), key=lambda n: points[n].on_chip * points[n].cycles)
+        compiled = compile_model(graph, arch, choices=points[shown].choices)
+        _page(files["html"], compiled, report(compiled, graph.name), arch, points, shown + 1)
     _write(files["map"], "front", front_svg(graph.name, points))
     write_json(files["json"], {"model": graph.name, "arch": arch.to_dict(), "points": records})
     if str(files["json"]) != "-":
         show_front(graph.name, points)
+
+
+def _page(
+    path: Path | None, compiled: Any, result: Any, arch: Arch, points: Sequence[Point] = (), shown: int = 0
+) -> None:
+    """The page of a plan, with the front it is a point of if there is one."""
+    from esl_ref.compiler.sizing import Sizing, scratch_bytes
+    from esl_ref.report.page import page
+
+    if path is None:
+        return
+    sizing = Sizing(compiled.arch, tuple(s.lowered for s in compiled.programs), scratch_bytes(arch))
+    _write(path, "page", page(compiled, result, sizing, points, shown))
 
 
 def _write(path: Path | None, what: str, text: str) -> None:
@@ -85,8 +104,9 @@ def _write(path: Path | None, what: str, text: str) -> None:
 
 def _contradictions(given: dict[str, Any], shapes: bool) -> None:
     """InputError for options that do not go together."""
-    if shapes and (given["pareto"] or given["map_file"] or given["cycles_slack"] is not None or given["plan_file"]):
-        raise InputError("--pareto, --map, --plan and --cycles-slack need a model file and a plan that runs")
+    running = ("pareto", "map_file", "html_file", "cycles_slack", "plan_file")
+    if shapes and any(given[name] not in (None, False) for name in running):
+        raise InputError("--pareto, --map, --html, --plan and --cycles-slack need a model file and a plan that runs")
     ways = [name for name in ("pareto", "cycles_slack", "sram") if given[name] not in (None, False)]
     if len(ways) > 1:
         raise InputError(f"--{ways[0].replace('_', '-')} and --{ways[1].replace('_', '-')} are two questions")
@@ -117,6 +137,7 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
     compiled = compile_model(graph, arch, sram=given["sram"], strategy=_chosen(given, effort), choices=choices)
     result = report(compiled, model)
     _write(given["map_file"], "memory map", memory_map_svg(result))
+    _page(given["html_file"], compiled, result, arch)
     steps = compiled.programs
     plan = saved.as_record([s.lowered for s in steps], [s.choice for s in steps])
     more = {"height": result.height, "least_cycles": result.bounds.cycles, "plan": plan}
@@ -139,6 +160,9 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
               help="Of the search: the same seed gives the same plan, unless time runs out.")  # fmt: skip
 @click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
               help="Draw the SRAM over time, buffers as blocks, the peak marked; with --pareto the front.")  # fmt: skip
+@click.option("--html", "html_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.html",
+              help="One page with everything: SRAM and queues over time, what each decision saved, tables; with "
+              "--pareto the front, and the point of least on-chip bytes times cycles.")  # fmt: skip
 @click.option("--cycles-slack", type=float, metavar="PERCENT",
               help="The smallest arena that costs at most this many percent more cycles.")  # fmt: skip
 @click.option("--pareto", is_flag=True,
@@ -176,6 +200,6 @@ def command(model: str, arch: str, **given: Any) -> None:
     machine = architecture.load(arch)
     with _effort(given["seconds"], given["seed"]) as effort:
         if given["pareto"]:
-            _pareto(graph, machine, effort, {"map": given["map_file"], "json": given["json_file"]})
+            _pareto(graph, machine, effort, {k: given[f"{k}_file"] for k in ("map", "json", "html")})
         else:
             _plan(graph, machine, model, effort, given)
