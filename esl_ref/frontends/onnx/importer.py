@@ -39,8 +39,8 @@ IMPORTERS: dict[str, _Known] = {
     "AveragePool": _Known(pool.average_pool), "BatchNormalization": _Known(conv.batch_normalization, 7),
     "Clip": _Known(elementwise.clip), "Concat": _Known(areas.concat, 4), "Constant": _Known(fold.constant),
     "Conv": _Known(conv.conv), "ConvInteger": _Known(conv.conv_integer, 10),
-    "DequantizeLinear": _Known(quant.dequantize_linear, 10), "Dropout": _Known(moves.identity, 7),
-    "Flatten": _Known(moves.flatten), "Gemm": _Known(dense.gemm, 7),
+    "DepthToSpace": _Known(moves.depth_to_space), "DequantizeLinear": _Known(quant.dequantize_linear, 10),
+    "Dropout": _Known(moves.identity, 7), "Flatten": _Known(moves.flatten), "Gemm": _Known(dense.gemm, 7),
     "GlobalAveragePool": _Known(pool.global_average_pool), "GlobalMaxPool": _Known(pool.global_max_pool),
     "Identity": _Known(moves.identity), "LRN": _Known(elementwise.lrn), "MatMul": _Known(dense.matmul),
     "MatMulInteger": _Known(dense.matmul_integer, 10), "MaxPool": _Known(pool.max_pool),
@@ -48,6 +48,7 @@ IMPORTERS: dict[str, _Known] = {
     "QLinearMatMul": _Known(dense.qlinear_matmul, 10), "QuantizeLinear": _Known(quant.quantize_linear, 10),
     "ReduceMean": _Known(pool.reduce_mean), "Reshape": _Known(moves.reshape), "Resize": _Known(areas.resize, 10),
     "Shape": _Known(fold.shape_of), "Slice": _Known(areas.slice_), "Softmax": _Known(elementwise.softmax),
+    "SpaceToDepth": _Known(moves.space_to_depth),
     "Split": _Known(areas.split, 2), "Squeeze": _Known(moves.squeeze), "Transpose": _Known(moves.transpose),
     "Unsqueeze": _Known(moves.unsqueeze), "Upsample": _Known(areas.upsample, 7),
     **{name: _Known(run, 7) for name, run in elementwise.BINARY.items()},
@@ -127,7 +128,7 @@ def _leave(ctx: Context, name: str) -> str:
     value = ctx.values[name]
     if not isinstance(value, View):
         raise UnsupportedError(f"output '{name}' is a constant", where=ctx.model.path)
-    order = value.order if value.tail is None else tuple(range(len(value.shape)))
+    order = value.order if value.tail is None else channels_last(len(value.shape))
     made = ctx.realise(value, order)
     if made != name:
         made = ctx.emit(Reshape, name, (made,), ctx.shapes[made])

@@ -7,7 +7,9 @@ from esl_ref.frontends.onnx.context import Context, Quantised
 from esl_ref.frontends.onnx.schema import FileNode, Source, elements
 from esl_ref.frontends.onnx.views import View
 
-__all__ = ["flatten", "identity", "reshape", "squeeze", "transpose", "unsqueeze"]
+__all__ = [
+    "depth_to_space", "flatten", "identity", "reshape", "space_to_depth", "squeeze", "transpose", "unsqueeze",
+]  # fmt: skip
 
 
 def _to_shape(ctx: Context, node: FileNode, shape: tuple[int, ...]) -> None:
@@ -101,6 +103,37 @@ def transpose(ctx: Context, node: FileNode) -> None:
     else:
         assert isinstance(value, Source)
         ctx.result(node, value.mapped(shape, lambda array: array.transpose(perm)))
+
+
+def _blocks(ctx: Context, node: FileNode) -> tuple[View, int]:
+    x, block = ctx.view(node, 0), ctx.integer(node, "blocksize", 0)
+    if len(x.shape) != 4 or not 1 <= block <= 1 << 10:
+        raise ctx.bad(node, f"blocks of {block} of a tensor of shape {list(x.shape)}")
+    return View.plain(ctx.realise(x, range(4)), x.shape) if x.tail is not None else x, block
+
+
+def depth_to_space(ctx: Context, node: FileNode) -> None:
+    """Channels to blocks of pixels: a reshape, a transposition, a reshape."""
+    x, block = _blocks(ctx, node)
+    n, channels, height, width = x.shape
+    depth, mode = channels // block**2, ctx.text(node, "mode", "DCR")
+    if channels % block**2 or mode not in ("DCR", "CRD"):
+        raise ctx.bad(node, f"{channels} channels to blocks of {block}, mode '{mode}'")
+    columns_first = mode == "CRD"
+    split = (n, depth, block, block, height, width) if columns_first else (n, block, block, depth, height, width)
+    moved = x.reshaped(split).transposed((0, 1, 4, 2, 5, 3) if columns_first else (0, 3, 4, 1, 5, 2))
+    ctx.result(node, moved.reshaped((n, depth, height * block, width * block)))
+
+
+def space_to_depth(ctx: Context, node: FileNode) -> None:
+    """Blocks of pixels to channels."""
+    x, block = _blocks(ctx, node)
+    n, channels, height, width = x.shape
+    if height % block or width % block:
+        raise ctx.bad(node, f"{height} x {width} pixels in blocks of {block}")
+    split = x.reshaped((n, channels, height // block, block, width // block, block))
+    moved = split.transposed((0, 3, 5, 1, 2, 4))
+    ctx.result(node, moved.reshaped((n, channels * block**2, height // block, width // block)))
 
 
 def identity(ctx: Context, node: FileNode) -> None:

@@ -91,21 +91,18 @@ def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[range, ran
     """Smallest runs of axes of both shapes with as many elements each; None if nothing but the whole fits."""
     groups, i, j = [], 0, 0
     while i < len(old) or j < len(new):
-        first, begin = i, j
-        a = b = 1
-        while True:
-            if a <= b and i < len(old):
+        first, begin, a, b = i, j, 1, 1
+        if i < len(old):
+            a, i = old[i], i + 1
+        if j < len(new):
+            b, j = new[j], j + 1
+        while a != b:
+            if a < b and i < len(old):
                 a, i = a * old[i], i + 1
-            elif j < len(new):
+            elif a > b and j < len(new):
                 b, j = b * new[j], j + 1
-            elif i < len(old):
-                a, i = a * old[i], i + 1
             else:
                 return None
-            if a == b and i > first and (j > begin or begin == len(new)):
-                break
-            if a == b and i == len(old) and j == len(new):
-                break
         groups.append((range(first, i), range(begin, j)))
     return groups
 
