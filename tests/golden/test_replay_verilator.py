@@ -4,24 +4,16 @@
 from __future__ import annotations
 
 import random
-import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from esl_ref.arch import load as load_arch
-from esl_ref.frontends import load
-from esl_ref.models import embedded_path
-from golden.content import Content, from_graph
-from golden.export import export
-from golden.simulators import BENCH, Bench, Outcome, Verilator, build_verilator, run_bench
-from golden.writer import PackageWriter
+from golden.content import Content
+from golden.simulators import BENCH, Bench, Verilator, build_verilator, run_bench
 from rtl.generate import generate
 from sim.build import build_root
-from sim.speed import measure_simulation_speed
 from sim.toolchain import find_toolchain
 from tests.golden.mutants import Mutant, with_mutants
 from tests.golden.replaying import expect_file_flip, expect_mutant
@@ -62,39 +54,6 @@ def test_two_hundred_flipped_bits_are_reported_in_place(
         )
     for mutant in built[1]:
         expect_mutant(built[0], embedded_package, embedded, mutant)
-
-
-def _cpu(outcome: Outcome) -> float:
-    """Processor seconds that Verilator reports at the end."""
-    match = re.search(r"cpu ([0-9.]+) s", outcome.text)
-    assert match, outcome.text
-    return float(match[1])
-
-
-@pytest.mark.slow
-def test_is_as_fast_as_four_fifths_of_a_bare_loop(tmp_path: Path) -> None:
-    """Processor time from doorbells to interrupts, against the bare loop's best."""
-    graph, arch = load(embedded_path()), load_arch("base")
-    content = from_graph(graph, arch, kinds=["plain"], count=10)
-    with PackageWriter(tmp_path / "p") as writer:
-        export(content, writer, formats=["hex"])
-    (tmp_path / "esl_accel.v").write_text(generate(content.arch).verilog)
-    bench = build_verilator([tmp_path / "esl_accel.v"], 8, 1 << 20, build_root(), _verilator())
-    idle = tmp_path / "idle"  # the same files and comparisons, but no doorbell
-    shutil.copytree(tmp_path / "p", idle)
-    kept = [
-        line
-        for line in (idle / "replay.txt").read_text().splitlines()
-        if not line.startswith(("start", "read", "expect", "tensor"))
-    ]
-    (idle / "replay.txt").write_text("\n".join(kept) + "\n")
-    replays = [run_bench(bench, tmp_path / "p") for _ in range(15)]
-    assert all(r.passed for r in replays), replays[0].text
-    seconds = min(map(_cpu, replays)) - min(_cpu(run_bench(bench, idle)) for _ in range(15))
-    rate = replays[0].cycles / seconds
-    bare = measure_simulation_speed(graph, arch, repeats=5).bare
-    print(f"replay {rate:,.0f}, bare loop {bare:,.0f} cycles/s")
-    assert rate >= 0.8 * bare
 
 
 def test_sequence_items_compile(tmp_path: Path) -> None:
