@@ -52,13 +52,16 @@ class Profile(enum.Enum):
     """floor((acc * mul + add) / 2**shift): the rounding constant comes with the bias (NE16, Deeploy RequantShift)."""
     POW2 = "pow2"
     """floor((acc + half) / 2**shift): a shift only."""
+    EVEN = "even"
+    """One rounding of the full product, ties to the even integer (IEEE 754's default, and ONNX's QuantizeLinear).
+    Operands of a sum are brought to their common scale as in SINGLE."""
 
 
 @dataclass(frozen=True)
 class Requant:
     """Scale of one operator's accumulators: int32 `multiplier` and `shift`, shape [channels] or [1].
 
-    TFLITE, SINGLE: value = acc * multiplier * 2**(shift - 31). MUL_ADD_SHIFT, POW2: value = acc * multiplier
+    TFLITE, SINGLE, EVEN: value = acc * multiplier * 2**(shift - 31). MUL_ADD_SHIFT, POW2: value = acc * multiplier
     * 2**shift with shift <= 0 (POW2 has multiplier 1); `add` (int64) is added to the product before the shift.
     """
 
@@ -161,6 +164,15 @@ def _requantise_single(acc: IntArray, mul: IntArray, shift: IntArray) -> IntArra
     return result
 
 
+def _requantise_even(acc: IntArray, mul: IntArray, shift: IntArray) -> IntArray:
+    """As SINGLE; where exactly half was cut off, the value rounded up to is lowered again if it is odd."""
+    total = 31 - shift
+    biased = np.asarray(acc, np.int64) * mul + (np.int64(1) << (total - 1))
+    value: IntArray = biased >> total
+    tie = (biased & ((np.int64(1) << total) - 1)) == 0
+    return value - (tie & (value & 1))
+
+
 def requantise(acc: IntArray, requant: Requant) -> IntArray:
     """Accumulators [..., channels] -> rounded values of the output scale, int64, before zero point and clamp."""
     mul, shift = np.asarray(requant.multiplier, np.int64), np.asarray(requant.shift, np.int64)
@@ -169,6 +181,8 @@ def requantise(acc: IntArray, requant: Requant) -> IntArray:
         return _requantise_tflite(acc, mul, shift)
     if requant.profile is Profile.SINGLE:
         return _requantise_single(acc, mul, shift)
+    if requant.profile is Profile.EVEN:
+        return _requantise_even(acc, mul, shift)
     if requant.profile is Profile.MUL_ADD_SHIFT:
         add = 0 if requant.add is None else np.asarray(requant.add, np.int64)
         return (acc * mul + add) >> -shift

@@ -48,7 +48,7 @@ def _legal(acc: int, bias: int, shift: int, profile: Profile) -> bool:
 
 def _corner_records(profile: Profile) -> Iterator[tuple[int, int, int, int]]:
     """(acc, bias, multiplier, shift)."""
-    scaled = profile in (Profile.TFLITE, Profile.SINGLE)
+    scaled = profile in (Profile.TFLITE, Profile.SINGLE, Profile.EVEN)
     multipliers = (1,) if profile is Profile.POW2 else (1 << 30, (1 << 30) + 1, INT32_MAX, 1518500250)
     for shift in (0, -1, -2, -7, -15, -30, -31, *((1, 7, 30) if scaled else ())):
         for multiplier in multipliers:

@@ -38,7 +38,7 @@ class EltwiseUnit(wiring.Component):
     Latency as given, counted from the second operand. At most one operand per cycle; the second operand of a result
     may come any time after its first, before the next first. Parameters are sampled with the operand they belong to.
     s is the rescaling of docs/program.md (ELTWISE) in the architecture's profile; |s(a)|, |s(b)| and acc must be int32,
-    which TFLITE and SINGLE grant by themselves: there |s| <= 255 * 2**20.
+    which TFLITE, SINGLE and EVEN grant by themselves: there |s| <= 255 * 2**20.
 
     Members
     -------
@@ -122,7 +122,7 @@ class EltwiseUnit(wiring.Component):
         if profile is Profile.TFLITE:
             # Values are at most 255 * 2**20 < 2**28 here, so every shift from 29 up gives 0: 31 stands for all above.
             m.d.comb += total.eq(Mux(mul, 0, Mux(shift[5], 31, shift)))
-        elif profile is Profile.SINGLE:
+        elif profile in (Profile.SINGLE, Profile.EVEN):
             # Likewise for products below 2**39 and totals from 40 up.
             m.d.comb += total.eq(Mux(mul, 11, Mux(shift[5], 42, shift[:5] + 11)))
         else:
@@ -160,7 +160,7 @@ class EltwiseUnit(wiring.Component):
     def _rescale_once(self, m: Module, lane: int, products_2: tuple[Signal, Signal], control: _Control) -> Value:
         """Stages 3..5: (d * mul + half) >> total, the shift in two halves; half is 0 in the profiles that floor."""
         low_2, high_2 = products_2
-        single = self.arch.profile is Profile.SINGLE
+        single = self.arch.profile in (Profile.SINGLE, Profile.EVEN)
         # half <= 2**41 and |product| < 2**39: the sum is in 43 bits.
         biased_3 = Signal(signed(43 if single else _PRODUCT_BITS), name=f"biased_{lane}_3", reset_less=True)
         coarse_4 = Signal(signed(len(biased_3)), name=f"coarse_{lane}_4", reset_less=True)

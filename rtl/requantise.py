@@ -3,7 +3,7 @@
 
 `esl_ref.numerics.requantise` and docs/program.md (Post-processor) define the values; the tests compare with both.
 
-    stage  TFLITE                              SINGLE, MUL_ADD_SHIFT, POW2
+    stage  TFLITE                              SINGLE, EVEN, MUL_ADD_SHIFT, POW2
     1      x = acc + bias                      the same; MUL_ADD_SHIFT: x = acc
     2      x << max(shift, 0)                  four partial products
     3      four partial products               sum of the middle two
@@ -34,8 +34,8 @@ class Requantiser(wiring.Component):
     """v = requantise(acc + bias, multiplier, shift), or the quotient of rounding AVERAGE, saturated to OUT_BITS bits.
 
     Free-flowing, latency `REQUANTISE_LATENCY`, one value per cycle. Legal values: acc + bias (AVERAGE: |acc| + bias) is
-    int32, for TFLITE and AVERAGE also when shifted left by `shift`. -31 <= shift <= 30 for TFLITE, SINGLE and AVERAGE;
-    -31 <= shift <= 0 for MUL_ADD_SHIFT and POW2 (whose multiplier is 1).
+    int32, for TFLITE and AVERAGE also when shifted left by `shift`. -31 <= shift <= 30 for TFLITE, SINGLE, EVEN and
+    AVERAGE; -31 <= shift <= 0 for MUL_ADD_SHIFT and POW2 (whose multiplier is 1).
 
     MUL_ADD_SHIFT is floor((acc * multiplier + bias) / 2**-shift): the record's bias is what NE16 and Deeploy add to the
     product, the layer's bias times the multiplier with the rounding constant.
@@ -125,16 +125,17 @@ class Requantiser(wiring.Component):
         return scaled_7
 
     def _round_once(self, m: Module, x_1: Value) -> Value:
-        """SINGLE, MUL_ADD_SHIFT, POW2: (x * multiplier + constant) >> total.
+        """SINGLE, EVEN, MUL_ADD_SHIFT, POW2: (x * multiplier + constant) >> total.
 
-        total is 31 - shift for SINGLE and AVERAGE, else -shift: 0..62. The constant is half of 2**total, the bias for
-        MUL_ADD_SHIFT, 0 for AVERAGE. |product| <= 2**62 and constant <= 2**61: 64 bits.
+        total is 31 - shift for SINGLE, EVEN and AVERAGE, else -shift: 0..62. The constant is half of 2**total, the bias
+        for MUL_ADD_SHIFT, 0 for AVERAGE. |product| <= 2**62 and constant <= 2**61: 64 bits.
         """
         average_1, shift_1 = delay(m, self.average, 1, name="average"), delay(m, self.shift, 1, name="shift")
         product_4 = self._product(m, x_1, delay(m, self.multiplier, 1, name="multiplier"), Const(0, 1))
 
         total_2 = Signal(6, reset_less=True)
-        m.d.sync += total_2.eq((31 if self.profile is Profile.SINGLE else Mux(average_1, 31, 0)) - shift_1)
+        scaled = self.profile in (Profile.SINGLE, Profile.EVEN)
+        m.d.sync += total_2.eq((31 if scaled else Mux(average_1, 31, 0)) - shift_1)
         total_3, average_3 = delay(m, total_2, 1, name="total_2"), delay(m, average_1, 2, name="average_1")
         constant_4 = Signal(signed(63), reset_less=True)
         constant = delay(m, self.bias, 3, name="bias") if self.profile is Profile.MUL_ADD_SHIFT else (1 << total_3) >> 1
@@ -143,9 +144,15 @@ class Requantiser(wiring.Component):
         names = ("biased", "coarse", "scaled")
         biased_5, coarse_6, scaled_7 = (Signal(signed(64), name=name, reset_less=True) for name in names)
         total_5 = delay(m, total_3, 2, name="total_3")
-        m.d.sync += [
-            biased_5.eq(product_4 + constant_4),
-            coarse_6.eq(biased_5 >> Cat(Const(0, 3), total_5[3:])),
-            scaled_7.eq(coarse_6 >> delay(m, total_5[:3], 1, name="total_5")),
-        ]
+        eights_5, rest_6 = Cat(Const(0, 3), total_5[3:]), delay(m, total_5[:3], 1, name="total_5")
+        m.d.sync += [biased_5.eq(product_4 + constant_4), coarse_6.eq(biased_5 >> eights_5)]
+        rounded_6 = coarse_6 >> rest_6
+        if self.profile is Profile.EVEN:
+            # Nothing but zeros cut off, half of 2**total being in it already: a tie, rounded up. Even is the bit below.
+            clean_6 = Signal(reset_less=True)
+            cut_5 = biased_5 & ((1 << eights_5) - 1)
+            m.d.sync += clean_6.eq(~delay(m, average_3, 2, name="average_3") & (cut_5 == 0))
+            tie_6 = clean_6 & ((coarse_6[:8] & ((1 << rest_6) - 1)) == 0)
+            rounded_6 = Cat(rounded_6[0] & ~tie_6, rounded_6[1:]).as_signed()
+        m.d.sync += scaled_7.eq(rounded_6)
         return scaled_7

@@ -54,7 +54,7 @@ def _conv(op: ir.Conv2D, graph: Graph) -> str:
     return ""
 
 
-_HEADROOM = {Profile.TFLITE: 20, Profile.SINGLE: 20, Profile.MUL_ADD_SHIFT: 0, Profile.POW2: 0}
+_HEADROOM = {Profile.TFLITE: 20, Profile.SINGLE: 20, Profile.EVEN: 20, Profile.MUL_ADD_SHIFT: 0, Profile.POW2: 0}
 """Bits by which the machine shifts an operand of a sum to the left before it is scaled."""
 
 

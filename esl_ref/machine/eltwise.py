@@ -23,7 +23,7 @@ def scaled_operand(q: Ints, zero: int, multiplier: int, shift: int, profile: Pro
     if profile is Profile.TFLITE:
         return rounding_shift_right(srdhm((q - zero) << LEFT_SHIFT, np.int64(multiplier)), shift)  # type: ignore[arg-type]
     product = (q - zero) * multiplier
-    if profile is not Profile.SINGLE:
+    if profile not in (Profile.SINGLE, Profile.EVEN):
         return np.asarray(product >> shift)
     # |product| < 2**39, so every total from 41 up rounds to 0 like 41, and the half stays far from int64's end.
     total = min(31 - LEFT_SHIFT + shift, 41)

@@ -113,6 +113,20 @@ def test_single_profile_is_one_rounding(acc: int, mul: int, shift: int) -> None:
     assert int(requantise(one(acc), requant(mul, shift, Profile.SINGLE))[0]) == expected
 
 
+@given(any32, multiplier, st.integers(-31, 30))
+def test_even_profile_is_one_rounding(acc: int, mul: int, shift: int) -> None:
+    expected = round(Fraction(acc * mul, 1 << (31 - shift)))  # Python's round goes to even
+    assert int(requantise(one(acc), requant(mul, shift, Profile.EVEN))[0]) == expected
+
+
+@given(st.integers(-1000, 1000), st.integers(0, 20))
+def test_even_profile_at_ties(value: int, right: int) -> None:
+    """(2 value + 1) / 2 exactly."""
+    acc = (2 * value + 1) << right
+    expected = value if value % 2 == 0 else value + 1
+    assert int(requantise(one(acc), requant(1 << 30, -right, Profile.EVEN))[0]) == expected
+
+
 @given(any32, st.integers(0, (1 << 31) - 1), st.integers(-40, 0), st.integers(-(1 << 40), 1 << 40))
 def test_mul_add_shift_profile(acc: int, mul: int, shift: int, add: int) -> None:
     expected = math.floor(Fraction(acc * mul + add, 1 << -shift))

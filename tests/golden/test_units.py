@@ -41,7 +41,7 @@ def test_our_unit_passes(name: str, tmp_path: Path) -> None:
     assert "PASS" in _simulate(name, tmp_path)
 
 
-@pytest.mark.parametrize("profile", [Profile.SINGLE, Profile.MUL_ADD_SHIFT, Profile.POW2])
+@pytest.mark.parametrize("profile", [Profile.SINGLE, Profile.EVEN, Profile.MUL_ADD_SHIFT, Profile.POW2])
 def test_requantiser_of_every_profile_passes(profile: Profile, tmp_path: Path) -> None:
     assert "PASS" in _simulate("requantise", tmp_path, profile=profile)
 

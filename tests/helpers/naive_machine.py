@@ -6,6 +6,8 @@ Nothing here is shared with esl_ref.machine. Reads follow the page literally, by
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from esl_ref.arch import Arch
 from esl_ref.numerics import Profile
 from esl_ref.program.commands import Command
@@ -63,6 +65,8 @@ class NaiveMachine:
             v = divide_by_pot(high_mul((acc + bias) << max(shift, 0), multiplier), max(-shift, 0))
         elif self.arch.profile is Profile.SINGLE:
             v = ((acc + bias) * multiplier + (1 << (30 - shift))) >> (31 - shift)
+        elif self.arch.profile is Profile.EVEN:
+            v = round(Fraction((acc + bias) * multiplier, 1 << (31 - shift)))
         elif self.arch.profile is Profile.MUL_ADD_SHIFT:
             v = (acc * multiplier + bias) >> -shift
         else:
@@ -153,7 +157,7 @@ class NaiveMachine:
     def scale(self, q: int, zero: int, mul: int, shift: int) -> int:
         if self.arch.profile is Profile.TFLITE:
             return divide_by_pot(high_mul((q - zero) << 20, mul), shift)
-        if self.arch.profile is Profile.SINGLE:
+        if self.arch.profile in (Profile.SINGLE, Profile.EVEN):
             return ((q - zero) * mul + (1 << (10 + shift))) >> (11 + shift)
         return ((q - zero) * mul) >> shift
 

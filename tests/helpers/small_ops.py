@@ -51,11 +51,11 @@ class Dice:
 
     def requant(self, channels: int, bound: int) -> Requant:
         """Scales that bring accumulators up to `bound` into or near int8, in any profile."""
-        profile = list(Profile)[self.int(0, 3)]
+        profile = list(Profile)[self.int(0, len(Profile) - 1)]
         count = channels if self.rng.random() < 0.6 else 1
         shift = np.array([max(-31, 7 - bound.bit_length() - self.int(-2, 2)) for _ in range(count)], np.int64)
         multiplier = self.rng.integers(1 << 30, 1 << 31, count)
-        if profile in (Profile.TFLITE, Profile.SINGLE):
+        if profile in (Profile.TFLITE, Profile.SINGLE, Profile.EVEN):
             return Requant(multiplier, np.minimum(shift, 0), profile)
         if profile is Profile.POW2:
             return Requant(np.ones(count, np.int64), np.minimum(shift, 0), profile)

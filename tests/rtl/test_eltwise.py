@@ -19,7 +19,7 @@ def _scaled(profile, q, zero, mul, shift):
     if profile is Profile.TFLITE:
         high = srdhm(difference << 20, np.int64(mul))
         return rounding_shift_right(high, min(shift, 31))  # |high| < 2**28: shifts from 29 up all give 0
-    if profile is Profile.SINGLE:
+    if profile in (Profile.SINGLE, Profile.EVEN):
         # Python integers: a shift of 63 needs more than 64 bits.
         return np.array([(int(d) * mul + (1 << (10 + shift))) >> (11 + shift) for d in difference])
     return (difference * mul) >> shift

@@ -12,6 +12,7 @@ from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant, average_rec
 from rtl.requantise import OUT_BITS, Requantiser
 
 LOW, HIGH = -(1 << (OUT_BITS - 1)), (1 << (OUT_BITS - 1)) - 1
+SCALED = (Profile.TFLITE, Profile.SINGLE, Profile.EVEN)
 ACCS = [0, 1, -1, 2, -2, 3, -3, 127, -128, 255, -256, 1 << 20, -(1 << 20)]
 ACCS += [INT32_MAX, INT32_MAX - 1, INT32_MIN, INT32_MIN + 1]
 MULS = [0, 1, 1 << 30, (1 << 30) + 1, INT32_MAX, INT32_MAX - 1, INT32_MIN, -1, 0x5A5A5A5A]
@@ -31,7 +32,7 @@ def _spec(profile, acc, bias, mul, shift):
 
 
 def _shifts(profile):
-    return range(-31, 31) if profile in (Profile.TFLITE, Profile.SINGLE) else range(-31, 1)
+    return range(-31, 31) if profile in SCALED else range(-31, 1)
 
 
 def _corners(profile):
@@ -51,7 +52,7 @@ def _random(profile, rng, count):
 def _ties(profile):
     """Products whose discarded part is exactly one half, and its two neighbours."""
     for right, value, nudge in itertools.product(range(1, 24), (-5, -3, -1, 1, 3, 5), (-1, 0, 1)):
-        if profile in (Profile.TFLITE, Profile.SINGLE):
+        if profile in SCALED:
             yield (value << (right - 1)) * 2 + nudge, 0, 1 << 30, -right
         else:
             yield (value << (right - 1)) + nudge, 0, 1, -right

@@ -84,14 +84,20 @@ class Miter(Elaboratable):
         return legal & (self.bias >= 0), Mux(self.acc < 0, -magnitude, magnitude)
 
     def _floor(self) -> tuple[Value, Value]:
-        base = 31 if self.profile is Profile.SINGLE else 0
+        base = 31 if self.profile in (Profile.SINGLE, Profile.EVEN) else 0
         total = Signal(6)
         self.m.d.comb += total.eq(base - self.shift)
         x = self._wire(self.acc + self.bias, 33, "x")
         add = (1 << total) >> 1
         if self.profile is Profile.MUL_ADD_SHIFT:
             x, add = self.acc, self.bias
-        value = self._wire((x * Const(self.multiplier, signed(32)) + add) >> total, 66, "value")
+        product = self._wire(x * Const(self.multiplier, signed(32)), 65, "product")
+        value = self._wire((product + add) >> total, 66, "value")
+        if self.profile is Profile.EVEN:
+            # Quotient and remainder against a half, as IEEE 754 words it.
+            below = self._wire(product >> total, 66, "below")
+            rest, half = self._wire(product - (below << total), 66, "rest"), add
+            value = self._wire(below + ((rest > half) | ((rest == half) & below[0])), 67, "nearest")
         legal = (self.shift >= -31) & (self.shift <= (30 if base else 0)) & (x >= INT32_MIN) & (x <= INT32_MAX)
         return legal, self._clip(value, -HIGH - 1)
 
@@ -117,7 +123,7 @@ def test_tflite(tmp_path, average):
     _assert_proved(_prove(tmp_path, Profile.TFLITE, 1 << 30, average))
 
 
-@pytest.mark.parametrize("profile", [Profile.SINGLE, Profile.MUL_ADD_SHIFT, Profile.POW2])
+@pytest.mark.parametrize("profile", [Profile.SINGLE, Profile.EVEN, Profile.MUL_ADD_SHIFT, Profile.POW2])
 def test_single_rounding(tmp_path, profile):
     _assert_proved(_prove(tmp_path, profile, 1 if profile is Profile.POW2 else 1 << 30))
 

@@ -93,7 +93,7 @@ class Lowering:
         kind = ir.Sub if isinstance(x.op, f.Sub) else ir.Add
         return self.b.emit(
             kind, name, (a, c), shape, left_shift=_LEFT_SHIFT,
-            requant_in=(requant_of([scale_a / twice], where), requant_of([scale_c / twice], where)),
+            requant_in=tuple(requant_of([scale / twice], where, Profile.SINGLE) for scale in (scale_a, scale_c)),
             requant=requant_of([twice / ((1 << _LEFT_SHIFT) * quant[0])], where), **said,
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 
 QuantizeLinear is saturate(round(x / scale) + zero), ties to even, in float32; DequantizeLinear (q - zero) * scale.
 A function of one byte is computed exactly so for all 256 of them. An accumulator is scaled by a 31-bit multiplier and
-rounded once, ties upwards (profile SINGLE): it differs from the standard at exact ties, and where float32 rounds.
+rounded once, ties to even (profile EVEN): it differs from the standard only where float32 itself has rounded.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from esl_ref.numerics import Profile, Requant, quantise_multiplier
 
 __all__ = ["PROFILE", "byte_table", "clamp_of", "identity_requant", "quantise_values", "requant_of"]
 
-PROFILE = Profile.SINGLE
+PROFILE = Profile.EVEN
 """Of models with scales: the profile whose results are nearest to the standard's (docs/onnx.md has the counts)."""
 
 _BYTES = np.arange(-128, 128, dtype=np.int64)
@@ -45,10 +45,10 @@ def byte_table(
     return quantise_values(real, *quant_out).astype(np.int8)
 
 
-def requant_of(scales: Iterable[float], where: str) -> Requant:
+def requant_of(scales: Iterable[float], where: str, profile: Profile = PROFILE) -> Requant:
     """Real multipliers -> integer ones, one per channel."""
     pairs = [quantise_multiplier(float(scale), where) for scale in scales]
-    return Requant(np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64), PROFILE)
+    return Requant(np.array([m for m, _ in pairs], np.int64), np.array([s for _, s in pairs], np.int64), profile)
 
 
 def identity_requant() -> Requant:

@@ -21,6 +21,7 @@ SIXTEEN = dataclasses.replace(
     SMALL, name="sixteen", lanes=16, post_lanes=16, axi_bytes=16, window_rows=5, window_cols=4, act_bytes=16384
 )
 SINGLE = dataclasses.replace(SMALL, name="single", profile=Profile.SINGLE, window_rows=4)
+EVEN = dataclasses.replace(SMALL, name="even", profile=Profile.EVEN)
 
 
 def assert_equal_to_loops(case: CommandCase) -> None:
@@ -39,7 +40,7 @@ def test_command_equals_loops(kind, data):
     assert_equal_to_loops(case)
 
 
-@pytest.mark.parametrize("arch", [SIXTEEN, SINGLE], ids=lambda a: a.name)
+@pytest.mark.parametrize("arch", [SIXTEEN, SINGLE, EVEN], ids=lambda a: a.name)
 @pytest.mark.parametrize("kind", KINDS)
 def test_command_equals_loops_on_other_architectures(kind: str, arch: Arch):
     for seed in range(12):
