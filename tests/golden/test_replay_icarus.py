@@ -36,6 +36,18 @@ def test_passes_with_bus_monitor_and_stalls(built: tuple[Bench, list[Mutant]], h
     assert stalled.passed and stalled.cycles > outcome.cycles, stalled.text
 
 
+@pytest.mark.slow
+def test_the_whole_model_passes(embedded: Content, embedded_package: Path, tmp_path: Path) -> None:
+    """Both Programs, bus monitor included: some minutes of simulation."""
+    if shutil.which("iverilog") is None:
+        pytest.skip("Icarus Verilog (iverilog) is not installed")
+    (tmp_path / "esl_accel.v").write_text(generate(embedded.arch).verilog)
+    bench = build_icarus([tmp_path / "esl_accel.v"], embedded.arch.axi_bytes, 1 << 20, tmp_path)
+    outcome = run_bench(bench, embedded_package)
+    assert outcome.passed and outcome.status == 0, outcome.text
+    print(f"{outcome.cycles} cycles at {outcome.cycles / outcome.seconds:,.0f} cycles/s")
+
+
 def test_flipped_bits_of_the_package_are_reported_in_place(
     built: tuple[Bench, list[Mutant]], head: Content, head_package: Path, copied: Callable[[Path], Path]
 ) -> None:
