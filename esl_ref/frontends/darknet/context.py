@@ -10,10 +10,12 @@ from esl_ref.floating.activation import LINEAR, Activation, Function
 from esl_ref.frontends.darknet.layers import Detect, Layer, Shape
 from esl_ref.frontends.darknet.sections import Section
 
-__all__ = ["MOST_ELEMENTS", "MOST_LAYERS", "Context", "activation_of", "windows"]
+__all__ = ["MOST_ELEMENTS", "MOST_LAYERS", "MOST_SIDE", "Context", "activation_of", "windows"]
 
 MOST_ELEMENTS = 1 << 28
 """Elements of one tensor, and weights of one layer, above which a network is refused (1 GiB of float32)."""
+MOST_SIDE = 1 << 16
+"""Rows or columns of a map."""
 MOST_LAYERS = 4096
 
 _FUNCTIONS = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.frontends.darknet import parse_heads, parse_moves, parse_sums
-from esl_ref.frontends.darknet.context import MOST_ELEMENTS, MOST_LAYERS, Context
+from esl_ref.frontends.darknet.context import MOST_ELEMENTS, MOST_LAYERS, MOST_SIDE, Context
 from esl_ref.frontends.darknet.keys import ALIASES, KINDS, check_keys, training_keys
 from esl_ref.frontends.darknet.layers import Layer, Network, Shape
 from esl_ref.frontends.darknet.sections import Section, read_sections
@@ -89,9 +89,7 @@ def _input(net: Section) -> Shape:
             raise UnsupportedError(f"[net] has no {key}: not a network on images", where=net.where)
     shape = (net.number("height", low=1), net.number("width", low=1), net.number("channels", low=1))
     elements = shape[0] * shape[1] * shape[2]
-    if elements > MOST_ELEMENTS:
-        raise UnsupportedError(f"an input of {elements:,} elements is too large", where=net.where,
-                               hint=f"at most {MOST_ELEMENTS:,}")  # fmt: skip
+    _check_size("an input", shape, net.where)
     if net.number("inputs", elements) != elements:
         raise ModelError(f"inputs = {net.number('inputs')}, but height x width x channels = {elements}",
                          where=net.place("inputs"))  # fmt: skip
@@ -100,14 +98,22 @@ def _input(net: Section) -> Shape:
 
 def _bounded(layer: Layer) -> Layer:
     """The layer, unless it is absurdly large: a damaged number must not fill the memory."""
-    if layer.elements > MOST_ELEMENTS:
-        raise UnsupportedError(f"an output of {layer.elements:,} elements is too large", where=layer.where,
-                               hint=f"at most {MOST_ELEMENTS:,}")  # fmt: skip
+    _check_size("an output", layer.shape, layer.where)
     floats = sum(count for _, count in layer.records)
     if floats > MOST_ELEMENTS:
         raise UnsupportedError(f"{floats:,} weights are too many for one layer", where=layer.where,
                                hint=f"at most {MOST_ELEMENTS:,}")  # fmt: skip
     return layer
+
+
+def _check_size(what: str, shape: Shape, where: str) -> None:
+    elements = shape[0] * shape[1] * shape[2]
+    if elements > MOST_ELEMENTS:
+        raise UnsupportedError(f"{what} of {elements:,} elements is too large", where=where,
+                               hint=f"at most {MOST_ELEMENTS:,}")  # fmt: skip
+    if max(shape[:2]) > MOST_SIDE:
+        raise UnsupportedError(f"{what} of {shape[0]} x {shape[1]} is too large", where=where,
+                               hint=f"at most {MOST_SIDE:,} rows and columns")  # fmt: skip
 
 
 def _ignored(blocks: list[Section]) -> list[str]:
