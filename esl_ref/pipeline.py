@@ -9,6 +9,7 @@ from functools import partial
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
+from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.errors import BudgetError, InputError, PlanError
@@ -18,11 +19,12 @@ from esl_ref.planner.choose import joint, layerwise
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.storage import check_budget
+from esl_ref.rewrite import Rewriting, rewritten
 
 __all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
 
-METHODS = ("joint", "stream", "layerwise", "mdfi", *REWRITERS)
-"""Methods whose plans run. stream: row-streamed groups alone; joint: the best of all."""
+METHODS = ("joint", "rows", "layerwise", "mdfi", *REWRITERS)
+"""Methods whose plans run. rows: row-streamed groups alone; joint: the best of all."""
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,16 @@ def compile_model(
 
     sram: activation SRAM bytes to fit and to build (default: what the plan needs). trace: also store every tensor that
     is ever whole on chip to external memory, for comparison. sized: use exactly this machine instead of sizing one.
-    strategy: the planner (default: the joint method, which may rewrite the graph); choices: a plan made before for this
-    very graph, one choice per accelerator segment. BudgetError if it does not fit.
+    strategy: the planner (default: the joint method, which may rewrite the graph); choices: a plan made before, one
+    choice per accelerator segment. BudgetError if it does not fit.
     """
     if strategy is None and choices is None and sized is None and sram is not None:
         found = plan_model(graph, arch, sram=sram).compiled
         if not trace:
             return found
-        graph, choices = found.graph, [step.choice for step in found.programs]
+        choices = [step.choice for step in found.programs]
+    if choices and choices[0].rewriting:
+        graph = rewritten(fold_padding(graph), choices[0].rewriting)
     return _compiled(graph, arch, sram=sram, trace=trace, sized=sized, strategy=strategy, choices=choices)
 
 
@@ -76,7 +80,7 @@ def plan_model(
         return _rewritten(graph, arch, method, sram, effort)
     if method == "joint":
         return _joint(graph, arch, sram, effort)
-    strategy = partial(joint if method == "stream" else layerwise, effort=effort)
+    strategy = partial(joint if method == "rows" else layerwise, effort=effort)
     return Planned(_compiled(graph, arch, sram=sram, strategy=strategy), method)
 
 
@@ -89,13 +93,22 @@ def _rewritten(graph: Graph, arch: Arch, method: str, sram: int | None, effort: 
     except PlanError as error:
         raise PlanError(f"method {method} does not apply: {error.what}", where=error.where) from error
     compiled = _compiled(found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort))
-    return Planned(compiled, method, found.decisions, found.predicted)
+    return Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted)
+
+
+def _noted(compiled: Compiled, steps: tuple[Rewriting, ...]) -> Compiled:
+    """What was compiled from a rewritten graph, with the rewriting in its choices, so that they suit the model."""
+    noted = (
+        replace(s, choice=replace(s.choice, rewriting=steps)) if isinstance(s, ProgramStep) else s
+        for s in compiled.steps
+    )
+    return replace(compiled, steps=tuple(noted))
 
 
 def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planned:
     """Row-streamed groups; where a budget keeps whole layers from being run, the fastest of all methods."""
     try:
-        best: Planned | BudgetError = plan_model(graph, arch, "stream", sram=sram, effort=effort)
+        best: Planned | BudgetError = plan_model(graph, arch, "rows", sram=sram, effort=effort)
     except BudgetError as error:
         best = error
     if sram is not None and _binding(graph, arch, sram):

@@ -132,7 +132,7 @@ def from_graph(
     traced = plain
     if "traced" in kinds:
         choices = [step.choice for step in plain.programs]
-        traced = compile_model(plain.graph, arch, trace=True, sized=plain.arch, choices=choices)
+        traced = compile_model(part, arch, trace=True, sized=plain.arch, choices=choices)
     vectors = []
     for number, (origin, values) in enumerate(given):
         whole = run(graph if layers else plain.graph, values, keep="all")

@@ -95,7 +95,7 @@ def prepare(
     """
     plain = compile_model(graph, arch, sram=sram, sized=sized, choices=choices)
     choices = [step.choice for step in plain.programs]
-    traced = compile_model(plain.graph, arch, trace=True, sized=plain.arch, choices=choices)
+    traced = compile_model(graph, arch, trace=True, sized=plain.arch, choices=choices)
     return Workload(plain, traced, run(plain.graph, inputs, keep="all"))
 
 

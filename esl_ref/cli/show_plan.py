@@ -56,12 +56,14 @@ def _segment(segment: SegmentReport) -> None:
     console.print(f"external traffic: {segment.read_bytes:,} bytes read, {segment.write_bytes:,} written")
 
 
-def show(result: PlanReport) -> None:
-    """Print a plan."""
+def show(result: PlanReport, decisions: Sequence[str] = ()) -> None:
+    """Print a plan, and what was decided about the network as a whole."""
     console = output_console()
     console.print(f"[bold]{escape(result.model)}[/bold] on {result.arch['name']} ({result.arch_hash})")
     for segment in result.segments:
         _segment(segment)
+    for line in decisions:
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     if result.host:
         console.print(f"on the host: {escape(', '.join(short(h) for h in result.host))}")
     b = result.bounds

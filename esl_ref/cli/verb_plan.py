@@ -6,7 +6,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,14 @@ from rich.progress import Progress
 
 from esl_ref.arch import Arch
 from esl_ref.cli.common import BYTES, json_option, plan_option, progress_console, to_plain, write_json
+from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.points import Point
 
-METHODS = ("joint", "layerwise")
-ON_SHAPES = ("rows", "mdfi", "restructure", "mafat", "fdt", "ilp")
+METHODS = ("joint", "rows", "layerwise", "mdfi", "mafat", "restructure", "fdt")
+ON_SHAPES = ("ilp",)
 """Methods that reckon bytes and work; nothing is compiled from them."""
 SHAPE_SECONDS = 60.0
 PATIENCE = 2.0
@@ -116,34 +116,37 @@ def _contradictions(given: dict[str, Any], shapes: bool) -> None:
         raise InputError(f"--plan brings its own choices: --{ways[0].replace('_', '-')} has nothing to choose")
 
 
-def _chosen(given: dict[str, Any], effort: Effort) -> Any:
-    """The strategy that the options ask for."""
-    from esl_ref.planner import choose
+def _planned(graph: Graph, arch: Arch, effort: Effort, given: dict[str, Any]) -> tuple[Compiled, tuple[str, ...]]:
+    """The model compiled as the options ask for, and what was decided about it."""
+    from esl_ref.pipeline import compile_model, plan_model
+    from esl_ref.planner import choose, saved
 
+    if given["plan_file"]:
+        choices = saved.read(given["plan_file"], graph, arch)
+        return compile_model(graph, arch, sram=given["sram"], choices=choices), ()
     if given["cycles_slack"] is not None:
-        return choose.within_slack(given["cycles_slack"], effort)
-    return partial({"joint": choose.joint, "layerwise": choose.layerwise}[given["method"]], effort=effort)
+        return compile_model(graph, arch, strategy=choose.within_slack(given["cycles_slack"], effort)), ()
+    planned = plan_model(graph, arch, given["method"], sram=given["sram"], effort=effort)
+    return planned.compiled, planned.decisions
 
 
 def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str, Any]) -> None:
     """One plan: compiled, reported, drawn, written."""
     from esl_ref.cli.show_plan import show
-    from esl_ref.pipeline import compile_model
     from esl_ref.planner import saved
     from esl_ref.report.memory_map import memory_map_svg
     from esl_ref.report.plan import report
 
-    choices = saved.read(given["plan_file"], graph, arch) if given["plan_file"] else None
-    compiled = compile_model(graph, arch, sram=given["sram"], strategy=_chosen(given, effort), choices=choices)
+    compiled, decisions = _planned(graph, arch, effort, given)
     result = report(compiled, model)
     _write(given["map_file"], "memory map", memory_map_svg(result))
     _page(given["html_file"], compiled, result, arch)
     steps = compiled.programs
     plan = saved.as_record([s.lowered for s in steps], [s.choice for s in steps])
-    more = {"height": result.height, "least_cycles": result.bounds.cycles, "plan": plan}
+    more = {"height": result.height, "least_cycles": result.bounds.cycles, "plan": plan, "decisions": decisions}
     write_json(given["json_file"], {**to_plain(result), **more})
     if str(given["json_file"]) != "-":
-        show(result)
+        show(result, decisions)
 
 
 @click.command("plan")
@@ -151,8 +154,8 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
 @click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
 @click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
-              help="joint: the planner's best; layerwise: whole layers one after the other; "
-              "the others reckon with the method published under that name.")  # fmt: skip
+              help="joint: the best of all; rows: row-streamed groups; layerwise: whole layers one after the other; "
+              "the others as published under that name; ilp reckons with bytes and cycles only.")  # fmt: skip
 @click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
               help="Search for so long: the best found is the answer. Without it a plan takes what it takes, "
               f"one on shapes {SHAPE_SECONDS:.0f} s at most.")  # fmt: skip
@@ -179,7 +182,7 @@ def command(model: str, arch: str, **given: Any) -> None:
               esl-ref plan net.tflite --pareto --json front.json
               esl-ref sim net.tflite --plan front.json:3  the third plan of the front; rtl and golden take it, too
               esl-ref plan net.tflite --json plan.json --map sram.svg
-              esl-ref plan net.tflite --method fdt      bytes and work by a published method, nothing compiled
+              esl-ref plan net.tflite --method fdt      by one published method alone
               esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
               esl-ref plan float.onnx                   so is a model that is not quantised, weights unread
 

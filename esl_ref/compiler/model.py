@@ -24,6 +24,7 @@ from esl_ref.errors import ArchError, PlanError
 from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
 from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.program.image import Program
+from esl_ref.rewrite import Rewriting
 
 __all__ = [
     "Choice", "Compiled", "HostStep", "ProgramStep", "Realised", "Strategy", "prepare", "realise", "run_steps",
@@ -33,13 +34,14 @@ __all__ = [
 @dataclass(frozen=True)
 class Choice:
     """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut,
-    which storages are parked in external memory between groups, and words of weight SRAM (None: as many as there is
-    room for)."""
+    which storages are parked in external memory between groups, words of weight SRAM (None: as many as there is
+    room for), and how the model (all of it, so every segment says the same) is rewritten first."""
 
     groups: tuple[Group, ...]
     parts: int = PARTS
     parked: frozenset[str] = frozenset()
     weight_words: int | None = None
+    rewriting: tuple[Rewriting, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ bytes; layer-by-layer execution of it is the method's plan.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
@@ -18,7 +18,7 @@ from esl_ref.planner.methods.fdt import Path, Slots, fdt
 from esl_ref.planner.methods.mafat import Mafat, Planned
 from esl_ref.planner.methods.restructure import Restructuring
 from esl_ref.planner.methods.storage import live_bytes
-from esl_ref.rewrite import split_channels, tile
+from esl_ref.rewrite import Rewriting, Split, Tile, rewritten
 from esl_ref.workloads.convert import shape_graph
 from esl_ref.workloads.graph import ShapeGraph
 
@@ -27,8 +27,10 @@ __all__ = ["REWRITERS", "Rewritten", "channels", "spatial_tiles", "slices", "til
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A graph, what was decided about it, and the bytes of tensors that the method reckons with."""
+    """The steps of rewriting, the graph after them, what was decided in words, and the bytes of tensors that the method
+    reckons with."""
 
+    steps: tuple[Rewriting, ...]
     graph: Graph
     decisions: tuple[str, ...]
     predicted: int
@@ -64,21 +66,25 @@ def tiled_as(graph: Graph, mafat: Mafat, planned: Planned) -> Rewritten:
     """The graph tiled as a configuration says."""
     config, shapes = planned.config, mafat.graph
     middle = mafat.last if config.cut is None else mafat.first + config.cut
-    for first, last, grid in ((mafat.first, middle, config.first), (middle, mafat.last, config.second or (1, 1))):
-        if last > first and grid != (1, 1):
-            graph = tile(graph, _operators(graph, shapes, first, last), *grid)
+    groups = (mafat.first, middle, config.first), (middle, mafat.last, config.second or (1, 1))
+    steps = tuple(
+        Tile(_operators(graph, shapes, first, last), *grid)
+        for first, last, grid in groups
+        if last > first and grid != (1, 1)
+    )
     work = planned.macs / max(1, _macs(mafat))
     decisions = (f"configuration {config} on {_span(shapes, mafat.first, mafat.last)}, MACs x{work:.3f}",)
-    return Rewritten(graph, decisions, max(mafat.outside, planned.nbytes + mafat.across))
+    predicted = max(mafat.outside, planned.nbytes + mafat.across)
+    return Rewritten(steps, rewritten(graph, steps), decisions, predicted)
 
 
 def _macs(mafat: Mafat) -> int:
     return sum(node.macs for node in mafat.graph.nodes[mafat.first : mafat.last])
 
 
-def _operators(graph: Graph, shapes: ShapeGraph, first: int, last: int) -> list[str]:
+def _operators(graph: Graph, shapes: ShapeGraph, first: int, last: int) -> tuple[str, ...]:
     producers = graph.producers()
-    return [producers[node.name].name for node in shapes.nodes[first:last]]
+    return tuple(producers[node.name].name for node in shapes.nodes[first:last])
 
 
 def slices(graph: Graph, arch: Arch, budget: int | None = None) -> Rewritten:
@@ -89,12 +95,10 @@ def slices(graph: Graph, arch: Arch, budget: int | None = None) -> Rewritten:
     found = front[-1] if budget is None else next((p for p in front if p.nbytes <= budget), None)
     if found is None:
         raise BudgetError(f"{budget} bytes are not enough", where=graph.name, hint=f"needs {front[-1].nbytes}")
-    decisions = []
-    for region in found.regions:
-        if region.count > 1:
-            graph = tile(graph, _operators(graph, shapes, region.first, region.last), region.count, 1)
-            decisions.append(f"{_span(shapes, region.first, region.last)}: {region.count} slices")
-    return Rewritten(graph, tuple(decisions) or ("nothing sliced",), found.nbytes)
+    regions = [r for r in found.regions if r.count > 1]
+    steps = tuple(Tile(_operators(graph, shapes, r.first, r.last), r.count, 1) for r in regions)
+    decisions = tuple(f"{_span(shapes, r.first, r.last)}: {r.count} slices" for r in regions)
+    return Rewritten(steps, rewritten(graph, steps), decisions or ("nothing sliced",), found.nbytes)
 
 
 def _span(shapes: ShapeGraph, first: int, last: int) -> str:
@@ -110,29 +114,32 @@ def channels(graph: Graph, arch: Arch, budget: int | None = None) -> Rewritten:
     """FDT: paths through the critical buffers cut along channels, until the budget is met or nothing improves."""
     graph = fold_padding(graph)
     found = fdt(shape_graph(graph), slots=Slots(arch.acc_words, arch.lanes), enough=budget or 0)
-    predicted, decisions = found.before, []
+    predicted, steps, decisions = found.before, list[Rewriting](), list[str]()
     for step in found.steps:
         try:
-            graph = split_channels(graph, _names(graph, step.path), step.parts, sums=step.path.sums)
+            split = Split(_names(graph, step.path), step.parts, step.path.sums)
+            graph = rewritten(graph, [split])
         except PlanError as error:
             decisions.append(f"left out, {_described(step.path)}: {error.what}")
             break
+        steps.append(split)
         predicted = step.nbytes
         decisions.append(f"{_described(step.path)} in {step.parts} parts: {step.nbytes} bytes")
     if budget is not None and predicted > budget:
         raise BudgetError(f"{budget} bytes are not enough", where=graph.name, hint=f"needs {predicted}")
-    return Rewritten(graph, tuple(decisions) or ("no path along channels lowers the peak",), predicted)
+    none = ("no path along channels lowers the peak",)
+    return Rewritten(tuple(steps), graph, tuple(decisions) or none, predicted)
 
 
 def _described(path: Path) -> str:
     return " > ".join(map(_short, path.nodes))
 
 
-def _names(graph: Graph, path: Path) -> Sequence[str]:
+def _names(graph: Graph, path: Path) -> tuple[str, ...]:
     producers = graph.producers()
     if missing := [name for name in path.nodes if name not in producers]:
         raise PlanError(f"{missing[0]} is a partial sum, no tensor")
-    return [producers[name].name for name in path.nodes]
+    return tuple(producers[name].name for name in path.nodes)
 
 
 REWRITERS: dict[str, Callable[[Graph, Arch, int | None], Rewritten]] = {

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import Choice, prepare
 from esl_ref.compiler.schedule import Group
-from esl_ref.errors import InputError
+from esl_ref.errors import InputError, PlanError
 from esl_ref.ir import Graph
+from esl_ref.rewrite import rewritten
+from esl_ref.rewrite.steps import as_records, from_records
 
 __all__ = ["as_record", "read"]
 
@@ -33,6 +37,7 @@ def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dic
             "parts": choice.parts,
             "parked": sorted(choice.parked),
             "weight_words": choice.weight_words,
+            "rewriting": as_records(choice.rewriting),
         }
         for low, choice in zip(lowered, choices, strict=True)
     ]
@@ -45,10 +50,16 @@ def read(spec: str, graph: Graph, arch: Arch) -> tuple[Choice, ...]:
     """
     path, point = _parts(spec)
     segments = _plan(path, point)
+    steps = from_records(segments[0].get("rewriting", ()) if segments else (), where=str(path))
+    try:
+        graph = rewritten(fold_padding(graph), steps)
+    except PlanError as error:
+        raise InputError(f"is a plan for another network: {error.what}", where=str(path)) from error
     _, _, _, lowered = prepare(graph, arch)
     if len(segments) != len(lowered):
         raise InputError(f"is a plan of {len(segments)} segments, the model has {len(lowered)}", where=str(path))
-    return tuple(_choice(record, low, path) for record, low in zip(segments, lowered.values(), strict=True))
+    choices = (_choice(record, low, path) for record, low in zip(segments, lowered.values(), strict=True))
+    return tuple(replace(choice, rewriting=steps) for choice in choices)
 
 
 def _parts(spec: str) -> tuple[Path, int | None]:

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from esl_ref import arch, executor
+from esl_ref.cli import verb_plan
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
 from esl_ref.pipeline import METHODS, Planned, compile_model, plan_model
+from esl_ref.planner import shapes
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
 from tests.helpers.networks import mismatches
@@ -46,7 +48,7 @@ def _wide() -> Graph:
 def _runs(planned: Planned, graph: Graph) -> None:
     """The plan's own choices, traced, give golden's bytes, and outputs are those of the model as it came."""
     choices = [step.choice for step in planned.compiled.programs]
-    traced = compile_model(planned.compiled.graph, BASE, trace=True, choices=choices)
+    traced = compile_model(graph, BASE, trace=True, choices=choices)
     wrong, compared = mismatches(traced)
     assert compared and not wrong, wrong
     inputs = executor.random_inputs(graph, 7)
@@ -115,3 +117,8 @@ def test_embedded_model(method: str) -> None:
         assert "does not apply" in str(error)
         return
     _runs(planned, graph)
+
+
+def test_the_command_line_offers_every_method() -> None:
+    assert verb_plan.METHODS == METHODS
+    assert set(verb_plan.METHODS + verb_plan.ON_SHAPES) == set(shapes.METHODS)

@@ -16,6 +16,7 @@ from esl_ref.errors import InputError
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
+from esl_ref.pipeline import compile_model, plan_model
 from esl_ref.planner import saved
 
 
@@ -43,6 +44,24 @@ def test_round_trip(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path) ->
     assert choice.groups[0] == Group(0, 3, 2, 1)
     assert (choice.parts, choice.weight_words) == (4, 40)
     assert _read(graph, tmp_path, {"points": [{"plan": []}, {"plan": plan}]}, ":2") == (choice,)
+
+
+def test_a_rewriting_goes_along(tmp_path: Path) -> None:
+    graph, base = load(embedded_path()), arch.load("base")
+    planned = plan_model(graph, base, "restructure")
+    steps = planned.compiled.programs
+    assert steps[0].choice.rewriting
+    record = saved.as_record([s.lowered for s in steps], [s.choice for s in steps])
+    choices = _read(graph, tmp_path, {"plan": record})
+    assert choices == tuple(s.choice for s in steps)
+    again = compile_model(graph, base, choices=choices)
+    assert again.programs[0].program == steps[0].program
+    record[0]["rewriting"][0]["ops"] = ["none"]
+    with pytest.raises(InputError, match="another network: has no operator 'none'"):
+        _read(graph, tmp_path, {"plan": record})
+    del record[0]["rewriting"][0]["high"]
+    with pytest.raises(InputError, match="damaged rewriting"):
+        _read(graph, tmp_path, {"plan": record})
 
 
 @pytest.mark.parametrize("point", ["", ":0", ":2"])

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rewriting as data: what was done to a graph, so that a plan in a file can do it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from esl_ref.errors import InputError
+from esl_ref.ir import Graph
+from esl_ref.rewrite.channels import split_channels
+from esl_ref.rewrite.tile import tile
+
+__all__ = ["Rewriting", "Split", "Tile", "as_records", "from_records", "rewritten"]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Operators executed in `high` x `wide` tiles of the last one's output."""
+
+    ops: tuple[str, ...]
+    high: int
+    wide: int
+
+    def on(self, graph: Graph) -> Graph:
+        return tile(graph, self.ops, self.high, self.wide)
+
+
+@dataclass(frozen=True)
+class Split:
+    """A path of operators cut into `parts` slices of channels; `sums` if the last one sums over them."""
+
+    ops: tuple[str, ...]
+    parts: int
+    sums: bool = False
+
+    def on(self, graph: Graph) -> Graph:
+        return split_channels(graph, self.ops, self.parts, sums=self.sums)
+
+
+Rewriting: TypeAlias = Tile | Split
+
+
+def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:
+    """The graph with all steps done in order. PlanError for one that does not apply."""
+    for step in steps:
+        graph = step.on(graph)
+    return graph
+
+
+def as_records(steps: Iterable[Rewriting]) -> list[dict[str, Any]]:
+    """Steps as they are written to a file."""
+    return [asdict(step) for step in steps]
+
+
+def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple[Rewriting, ...]:
+    """The inverse; InputError for anything else."""
+    found: list[Rewriting] = []
+    for record in records:
+        try:
+            ops = tuple(map(str, record["ops"]))
+            if "parts" in record:
+                found.append(Split(ops, int(record["parts"]), bool(record["sums"])))
+            else:
+                found.append(Tile(ops, int(record["high"]), int(record["wide"])))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"holds a damaged rewriting: {type(error).__name__} {error}", where=where) from error
+    return tuple(found)
