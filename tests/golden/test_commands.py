@@ -9,8 +9,11 @@ import pytest
 
 from esl_ref.errors import CheckFailed
 from esl_ref.machine import WriteSet
+from esl_ref.machine.executor import Executor
+from esl_ref.machine.memory import ExternalMemory
 from golden.commands import change_lines, check_outputs, run_machine
 from golden.content import Content
+from golden.surfaces import FILL, inputs_of, run_bases
 
 
 def _write(addresses: list[int], data: list[int]) -> WriteSet:
@@ -40,6 +43,31 @@ def test_records_replayed_give_what_golden_expects(embedded: Content, embedded_p
     assert seen["STORE_ROWS"] and seen["CONV"] and seen["LOAD_WEIGHTS"]
     stored = {a: v for (where, a), v in memory.items() if where == "external"}
     assert stored and all(external[a] == v for a, v in stored.items())
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_records_up_to_a_command_are_the_memories_after_it(
+    number: int, embedded: Content, embedded_package: Path
+) -> None:
+    """Activation SRAM, weight SRAM and table, byte for byte, after every command."""
+    entry, vector = embedded.entries[number], embedded.vectors[0]
+    program, bases = entry.program, run_bases(entry.program)
+    image = program.memory_image(inputs_of(program, vector.tensors), bases, FILL)
+    machine = Executor(program.arch, program, ExternalMemory(image, ()), bases)
+    shadow = {"act": np.zeros_like(machine.act), "weight": np.zeros(machine.weight.size, np.int8),
+              "table": np.zeros_like(machine.table), "external": np.frombuffer(image, np.int8).copy()}  # fmt: skip
+    blocks = (embedded_package / f"commands/{entry.name}.v0.txt").read_text().split("command ")[1:]
+    records = {int(block.split()[0]): block.splitlines()[1:] for block in blocks}
+    for index, command in enumerate(program.commands):
+        machine.step(index, command)
+        for line in records.get(index, ()):
+            where, address, raw = line.split()
+            data = np.frombuffer(bytes.fromhex(raw), np.int8)
+            shadow[where][int(address, 16) : int(address, 16) + data.size] = data
+        now = {"act": machine.act, "weight": machine.weight.ravel(), "table": machine.table,
+               "external": np.frombuffer(image, np.int8)}  # fmt: skip
+        for name, want in now.items():
+            np.testing.assert_array_equal(shadow[name], want, err_msg=f"{name} after command {index}")
 
 
 def test_a_machine_that_departs_from_golden_is_no_package(head: Content) -> None:

@@ -47,7 +47,7 @@ def test_full_disk_while_writing_keeps_the_package_before(tmp_path: Path, monkey
     assert [p.name for p in tmp_path.iterdir()] == ["p"] and (tmp_path / "p/a/b.txt").read_text() == "text"
 
 
-def test_really_full_file_system(tmp_path: Path) -> None:
+def test_a_name_that_the_file_system_refuses(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing is left behind"):
         with PackageWriter(tmp_path / "p") as writer:
             writer.write("x" * 5000, b"a name no file system takes")
