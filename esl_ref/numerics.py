@@ -170,7 +170,8 @@ def _requantise_even(acc: IntArray, mul: IntArray, shift: IntArray) -> IntArray:
     biased = np.asarray(acc, np.int64) * mul + (np.int64(1) << (total - 1))
     value: IntArray = biased >> total
     tie = (biased & ((np.int64(1) << total) - 1)) == 0
-    return value - (tie & (value & 1))
+    value -= tie & (value & 1)
+    return value
 
 
 def requantise(acc: IntArray, requant: Requant) -> IntArray:

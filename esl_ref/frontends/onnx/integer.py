@@ -23,7 +23,7 @@ from esl_ref.frontends.onnx.linear import linear_accumulators
 from esl_ref.frontends.onnx.middle import Dequantise, Middle, Quantise, RequantShift
 from esl_ref.frontends.onnx.pointwise import Lowering
 from esl_ref.frontends.onnx.scales import PROFILE, quantise_values
-from esl_ref.frontends.onnx.states import Bytes, Constant, Pending, Plain, Real, State, Unary
+from esl_ref.frontends.onnx.states import Bytes, Constant, Moved, Pending, Plain, Real, State, Unary
 from esl_ref.ir import Act
 from esl_ref.numerics import Profile
 
@@ -87,8 +87,10 @@ def _moved(kind: type[ir.Op], *fields: str) -> Callable[[Lowering, Any, State], 
     """An operator that only moves elements: on bytes, their real value, or floats."""
 
     def lower(low: Lowering, op: FloatOp, x: State) -> State:
+        if isinstance(x, Pending | Unary | Moved):
+            return Moved(x, op)
         if not isinstance(x, Bytes | Real | Plain):
-            raise low.b.unsupported(op, "its input has no scale of its own", "quantise every operator's result")
+            raise low.b.unsupported(op, "its input is a constant")
         b, floats = low.b, isinstance(x, Plain)
         if floats and kind not in (ir.Reshape, ir.Transpose):
             raise b.unsupported(op, "its input is not quantised")
@@ -103,6 +105,8 @@ def _moved(kind: type[ir.Op], *fields: str) -> Callable[[Lowering, Any, State], 
 
 
 def _pad(low: Lowering, op: f.Pad, x: State) -> State:
+    if isinstance(x, Pending | Unary | Moved):
+        return Moved(x, op)
     if not isinstance(x, Bytes | Real):
         raise low.b.unsupported(op, "its input is not quantised")
     quant = x.quant if isinstance(x, Real) else (1.0, -x.offset)
@@ -114,6 +118,8 @@ def _pad(low: Lowering, op: f.Pad, x: State) -> State:
 
 
 def _max_pool(low: Lowering, op: f.MaxPool, x: State) -> State:
+    if isinstance(x, Pending | Unary | Moved):
+        return Moved(x, op)
     if not isinstance(x, Bytes | Real):
         raise low.b.unsupported(op, "its input is not quantised")
     said = {"quant": x.quant} if isinstance(x, Real) else {}
@@ -141,8 +147,12 @@ def _activate(low: Lowering, op: f.Activate, x: State) -> State:
     if isinstance(x, Real):
         return Unary(x, op.activation, op.activation.function.value)
     if isinstance(x, Unary):
-        inner = x.function
-        return Unary(x.source, lambda v: op.activation(np.asarray(inner(v), np.float32)), op.activation.function.value)
+        before = x.function
+        return Unary(x.source, lambda v: op.activation(np.asarray(before(v), np.float32)), op.activation.function.value)
+    if isinstance(x, Moved) and not isinstance(x.op, f.Pad):
+        inner = _activate(low, op, x.source)
+        assert isinstance(inner, Pending | Unary | Moved)
+        return Moved(inner, x.op)
     if isinstance(x, Pending) and x.activation.function is Function.LINEAR:
         return Pending(x.op, x.inputs, op.activation, x.extra)
     raise low.b.unsupported(op, "its input is not quantised")
@@ -199,6 +209,7 @@ def integer_graph(middle: Middle, types: Mapping[str, np.dtype[Any]]) -> ir.Grap
     shifts = any(isinstance(op, RequantShift) for op in middle.ops) or bool(types)
     mixed = next((op for op in middle.ops if isinstance(op, Quantise | Dequantise)), None)
     low = Lowering(Builder(middle, Profile.MUL_ADD_SHIFT if shifts else PROFILE), shifts)
+    low.move = lambda op, x: _LOWER[type(op)](low, op, x)
     if shifts and mixed is not None:
         raise low.b.unsupported(mixed, "scales in a model with RequantShift")
     states: dict[str, State] = {name: Constant(name) for name in middle.constants}

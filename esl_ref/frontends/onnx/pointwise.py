@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from esl_ref.frontends.onnx.means import mean_of
 from esl_ref.frontends.onnx.middle import QuantisedParameter, RequantShift
 from esl_ref.frontends.onnx.scales import byte_table, clamp_of, identity_requant, is_linear, requant_of
 from esl_ref.frontends.onnx.schema import Array
-from esl_ref.frontends.onnx.states import Constant, Pending, Real, State, Unary
+from esl_ref.frontends.onnx.states import Constant, Moved, Pending, Real, State, Unary
 from esl_ref.frontends.tflite.tail import softmax_parameters
 from esl_ref.ir import Act
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
@@ -36,6 +37,7 @@ class Lowering:
     def __init__(self, b: Builder, shifts: bool) -> None:
         self.b, self.shifts = b, shifts
         self.renamed: dict[str, str] = {}
+        self.move: Callable[[FloatOp, Real], State] = lambda op, x: x
 
     def resolve(self, op: FloatOp, x: State, quant: tuple[float, int], offset: int, name: str) -> str:
         """The int8 tensor of `x` on the scale and zero point `quant`."""
@@ -43,6 +45,9 @@ class Lowering:
             return self.table(x, quant, offset, name, None, "requantise")
         if isinstance(x, Unary):
             return self.table(x.source, quant, offset, name, x.function, x.what)
+        if isinstance(x, Moved):
+            made = self.resolve(op, x.source, quant, offset, self.b.fresh(f"{name}#before"))
+            return self._moved(x.op, Real(made, *quant, offset), name)
         if not isinstance(x, Pending):
             raise self.b.unsupported(op, "what it quantises is quantised already, or a constant")
         if isinstance(x.op, f.Conv | f.Dense):
@@ -56,6 +61,14 @@ class Lowering:
         if isinstance(x.op, f.Sub):
             return self._binary(x, quant, offset, name)
         return self._softmax(x, quant, offset, name)
+
+    def _moved(self, op: FloatOp, x: Real, name: str) -> str:
+        """A move, now that its input has bytes."""
+        made = self.move(op, x)
+        assert isinstance(made, Real)
+        if self.b.rename(made.name, name):
+            self.renamed[made.name] = name
+        return made.name
 
     def table(
         self, x: Real, quant: tuple[float, int], offset: int, name: str, function: object, what: str
@@ -132,6 +145,9 @@ class Lowering:
             return self._shifted_binary(x, op, offset)
         if isinstance(x, Real):
             return self._shifted_bytes(x, op, offset)
+        if isinstance(x, Moved) and op.mul.size == op.add.size == 1:
+            made = self.resolve_shift(dataclasses.replace(op, output=f"{op.output}#before"), x.source, offset)
+            return self._moved(x.op, Real(made, 1.0, -offset, offset), op.output)
         raise self.b.unsupported(op, "after an operator that has no plain integer result")
 
     def _factors(self, op: RequantShift) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ from esl_ref.floating.activation import LINEAR, Activation
 from esl_ref.floating.graph import FloatOp
 from esl_ref.frontends.onnx.schema import Array
 
-__all__ = ["Bytes", "Constant", "Pending", "Plain", "Real", "State", "Unary"]
+__all__ = ["Bytes", "Constant", "Moved", "Pending", "Plain", "Real", "State", "Unary"]
 
 
 @dataclass(frozen=True)
@@ -69,4 +69,12 @@ class Unary:
     what: str
 
 
-State = Plain | Bytes | Real | Constant | Pending | Unary
+@dataclass(frozen=True)
+class Moved:
+    """A move of what still waits for its scale: the result is quantised first and moved then, which is the same."""
+
+    source: Pending | Unary | Moved
+    op: FloatOp
+
+
+State = Plain | Bytes | Real | Constant | Pending | Unary | Moved
