@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from esl_ref import arch, executor
@@ -15,6 +17,12 @@ from sim.workload import Workload, prepare
 @pytest.fixture(scope="session")
 def base() -> Arch:
     return arch.load("base")
+
+
+@pytest.fixture(scope="session")
+def roomy() -> Arch:
+    """`base` with activation SRAM for two maps of 48 x 48 x 96, or for any of the public networks."""
+    return dataclasses.replace(arch.load("base"), name="roomy", act_bytes=1 << 19)
 
 
 @pytest.fixture(scope="session")

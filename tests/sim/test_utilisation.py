@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esl_ref import arch, ir
+from esl_ref import ir
 from esl_ref.arch import Arch
 from esl_ref.ir import Act, Graph, Padding
 from sim.cosim import Options, cosimulate
@@ -21,11 +21,6 @@ from sim.layers import Layer
 from sim.random_layers import LayerSpec, build, inputs_of
 
 SAME = (1, 1, 1, 1)
-
-
-def roomy() -> Arch:
-    """`base` with SRAM for two maps of 48 x 48 x 96, so that every layer is one strip."""
-    return arch.load("base").with_depths(name="roomy", act_bytes=1 << 19)  # type: ignore[arg-type]
 
 
 def depthwise(side: int, channels: int) -> LayerSpec:
@@ -75,9 +70,10 @@ def between_others(spec: LayerSpec, first: bool) -> Graph:
     return Graph(graph.name, tensors, ops, ("a",), ("z",))
 
 
-def measured(spec: LayerSpec, first: bool, folder: Path, *, rtl: bool) -> Layer:
+def measured(spec: LayerSpec, first: bool, machine: Arch, folder: Path, *, rtl: bool) -> Layer:
+    """The layer as one strip on a machine with room for it."""
     graph = between_others(spec, first)
-    outcome = cosimulate(graph, inputs_of(spec, graph), Options(roomy(), folder, fixed=True, rtl=rtl))
+    outcome = cosimulate(graph, inputs_of(spec, graph), Options(machine, folder, fixed=True, rtl=rtl))
     assert outcome.bit_exact
     return next(layer for layer in outcome.layers if layer.name == "layer")
 
@@ -86,8 +82,8 @@ def measured(spec: LayerSpec, first: bool, folder: Path, *, rtl: bool) -> Layer:
 @pytest.mark.cosim
 @pytest.mark.xdist_group("roomy")
 @pytest.mark.parametrize(("spec", "first", "least"), CASES)
-def test_on_the_rtl(spec: LayerSpec, first: bool, least: float, tmp_path: Path) -> None:
-    layer = measured(spec, first, tmp_path, rtl=True)
+def test_on_the_rtl(spec: LayerSpec, first: bool, least: float, roomy: Arch, tmp_path: Path) -> None:
+    layer = measured(spec, first, roomy, tmp_path, rtl=True)
     print(f"{layer.cycles} cycles, {layer.bound.lanes} by lanes, {100 * layer.utilisation:.1f} %", layer.stalls)
     assert layer.utilisation >= least
     assert layer.causes["MAC_ACTIVE"] <= layer.cycles == pytest.approx(layer.predicted_cycles, rel=0.1)
@@ -97,6 +93,6 @@ def test_on_the_rtl(spec: LayerSpec, first: bool, least: float, tmp_path: Path) 
     ("spec", "first", "least"), [(depthwise(48, 16), False, 0.5), (conv(12, 64, 128), False, 0.93),
                                  (conv(48, 16, 16, 1), False, 0.93), (conv(32, 3, 16), True, 0.45)],
 )  # fmt: skip
-def test_as_predicted(spec: LayerSpec, first: bool, least: float, tmp_path: Path) -> None:
+def test_as_predicted(spec: LayerSpec, first: bool, least: float, roomy: Arch, tmp_path: Path) -> None:
     """The prediction, which the tests above compare with the RTL, for one shape of each kind every day."""
-    assert measured(spec, first, tmp_path, rtl=False).utilisation >= least
+    assert measured(spec, first, roomy, tmp_path, rtl=False).utilisation >= least
