@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -18,13 +18,16 @@ from esl_ref.machine.timing import predict
 from esl_ref.planner.choose import joint, layerwise
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.rewriting import REWRITERS
+from esl_ref.planner.spill import spilling
 from esl_ref.planner.storage import check_budget
 from esl_ref.rewrite import Rewriting, rewritten
 
 __all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
 
-METHODS = ("joint", "rows", "layerwise", "mdfi", *REWRITERS)
-"""Methods whose plans run. rows: row-streamed groups alone; joint: the best of all."""
+_STRATEGIES: dict[str, Callable[..., Choice]] = {"rows": joint, "layerwise": spilling, "mdfi": layerwise}
+METHODS = ("joint", *_STRATEGIES, *REWRITERS)
+"""Methods whose plans run. rows: row-streamed groups alone; layerwise: whole layers, maps that do not fit parked in
+external memory; joint: the best of all."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def plan_model(
         return _rewritten(graph, arch, method, sram, effort)
     if method == "joint":
         return _joint(graph, arch, sram, effort)
-    strategy = partial(joint if method == "rows" else layerwise, effort=effort)
+    strategy = partial(_STRATEGIES[method], effort=effort)
     return Planned(_compiled(graph, arch, sram=sram, strategy=strategy), method)
 
 
@@ -112,9 +115,9 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
     except BudgetError as error:
         best = error
     if sram is not None and _binding(graph, arch, sram):
-        for method in REWRITERS:
+        for method in ("layerwise", *REWRITERS):
             try:
-                other = _rewritten(graph, arch, method, sram, effort)
+                other = plan_model(graph, arch, method, sram=sram, effort=effort)
             except PlanError:
                 continue
             if isinstance(best, BudgetError) or (other.cycles, other.height) < (best.cycles, best.height):
