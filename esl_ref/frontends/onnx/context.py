@@ -161,7 +161,13 @@ class Context(Attributes):
         view = self.values[node.inputs[position]]
         if not isinstance(view, View) or self.readers[node.inputs[position]] != 1:
             return None
-        return None if view.name in self._used else self._makers.get(view.name)
+        return self.unread(view.name)
+
+    def unread(self, name: str) -> int | None:
+        """Index of the operator that made a tensor, if no operator has read that, and no output is it."""
+        outputs = (self.values.get(value.name) for value in self.model.outputs)
+        shared = sum(isinstance(value, View) and value.name == name for value in outputs)
+        return None if name in self._used or shared > 1 else self._makers.get(name)
 
     def change(self, index: int, name: str, **fields: Any) -> str:
         """Replace an operator nobody has read yet by one with other fields that makes tensor `name`."""

@@ -120,9 +120,10 @@ def batch_normalization(ctx: Context, node: FileNode) -> None:
         return
     order = channels_last(len(view.shape))
     name = ctx.realise(view, order)
-    for kind, values in ((Mul, scale), (Add, shift - mean * scale)):
-        operand = ctx.constant(f"{node.outputs[0]}_{kind.__name__.lower()}", _row(values, len(order)))
-        name = ctx.emit(kind, node.outputs[0], (name, operand), ctx.shapes[name])
+    out = node.outputs[0]
+    for kind, values, made_name in ((Mul, scale, f"{out}#scaled"), (Add, shift - mean * scale, out)):
+        operand = ctx.constant(f"{made_name}_operand", _row(values, len(order)))
+        name = ctx.emit(kind, made_name, (name, operand), ctx.shapes[name])
     ctx.result(node, View.ordered(name, ctx.shapes[name], order))
 
 

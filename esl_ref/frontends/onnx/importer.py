@@ -131,8 +131,10 @@ def _leave(ctx: Context, name: str) -> str:
     order = value.order if value.tail is None else channels_last(len(value.shape))
     made = ctx.realise(value, order)
     if made != name:
-        made = ctx.emit(Reshape, name, (made,), ctx.shapes[made])
-        ctx.values[name] = View.ordered(made, ctx.shapes[made], order)
+        index = ctx.unread(made)
+        shape = ctx.shapes[made]
+        made = ctx.change(index, name) if index is not None else ctx.emit(Reshape, name, (made,), shape)
+        ctx.values[name] = View.ordered(made, shape, order)
     return made
 
 

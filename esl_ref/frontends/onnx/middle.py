@@ -69,7 +69,7 @@ class QuantisedParameter(Parameter):
         def real() -> Array:
             return ((ints - zero.reshape(column)) * scale.reshape(column)).astype(np.float32)
 
-        return cls(ints.shape, real, ints, scale, zero)
+        return cls(ints.shape, real, ints=ints, scale=scale, zero=zero)
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,20 @@ def _output(value: Any, path: str) -> FileValue:
     return FileValue(value.name, np.dtype(_DTYPES[kind]) if kind in _DTYPES else None, None)
 
 
+def _check_text(proto: Any, path: str) -> None:
+    """Strings that are no UTF-8 come out of the parser as bytes."""
+    graph = proto.graph
+    names = [graph.name, *(o.domain for o in proto.opset_import), *(t.name for t in graph.initializer)]
+    names += [v.name for v in (*graph.input, *graph.output)]
+    for node in graph.node:
+        names += [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
+    entries = [entry for t in graph.initializer for entry in t.external_data]
+    names += [text for entry in entries for text in (entry.key, entry.value)]
+    wrong = next((name for name in names if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise ModelError(f"holds a name that is no text ({wrong[:40]!r})", where=path)
+
+
 def read_bytes(data: bytes, path: str = "<bytes>", folder: Path | None = None) -> FileModel:
     """A model in memory; `folder` is where its external data may lie. ModelError, UnsupportedError as `read_file`."""
     proto: Any = onnx.ModelProto()
@@ -175,6 +189,7 @@ def read_bytes(data: bytes, path: str = "<bytes>", folder: Path | None = None) -
     graph = proto.graph
     if not graph.node or not graph.output:
         raise ModelError("is not an ONNX model, or holds no graph", where=path)
+    _check_text(proto, path)
     if graph.sparse_initializer:
         raise UnsupportedError("holds sparse constants", where=path)
     constants = {t.name: tensor(t, folder, path) for t in graph.initializer}
