@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from golden.commands import run_machine
 from golden.content import Content
 from golden.simulators import BENCH
 
@@ -37,6 +38,26 @@ def test_reads_every_run_and_prints_a_tensor(reader: Path, embedded: Content, em
     values = np.array([[int(v) for v in line.split()] for line in lines[at + 1 : at + 8]])
     assert np.array_equal(values, embedded.vectors[0].tensors["pw3"].reshape(7, -1))
     assert [line for line in lines if line.startswith("run")] == ["run p0.v0", "run t0.v0"]
+
+
+@pytest.mark.parametrize("memory", ["act", "weight", "external"])
+def test_prints_a_memory_as_a_command_leaves_it(
+    memory: str, reader: Path, embedded: Content, embedded_package: Path
+) -> None:
+    entry, vector, writes = embedded.entries[0], embedded.vectors[0], []
+    run_machine(entry, vector, lambda index, command, written: writes.append((index, written)))
+    indices = [index for index, written in writes if written.memory == memory]
+    for last in (indices[0], indices[len(indices) // 2], indices[-1]):
+        want: dict[int, int] = {}
+        for index, written in writes:
+            if index <= last and written.memory == memory:
+                want |= dict(zip(written.addresses.tolist(), written.data.astype(np.uint8).tolist(), strict=True))
+        words = [reader, embedded_package, "p0.v0", memory, str(last)]
+        found: dict[int, int] = {}
+        for line in subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines():
+            address, raw = int(line.split()[0], 16), bytes.fromhex(line.split()[1])
+            found |= dict(enumerate(raw, address))
+        assert found == want
 
 
 def test_refuses_a_damaged_file(reader: Path, head_package: Path, copied: Callable[[Path], Path]) -> None:
