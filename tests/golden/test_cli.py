@@ -99,6 +99,18 @@ def test_exports_of_two_processes_are_byte_identical(tmp_path: Path) -> None:
     assert packages[0] == packages[1]
 
 
+@pytest.mark.slow
+def test_mobilenet_at_command_level_stays_under_a_gibibyte(data_dir: Path, tmp_path: Path) -> None:
+    model = data_dir / "tflite" / "cfu_mobilenet_v2_035_160.tflite"
+    words = ["golden", str(model), "--level", "command", "--out", str(tmp_path / "p")]
+    program = [sys.executable, "-c", "from esl_ref.cli import main; main()", *words]
+    pid = os.posix_spawn(sys.executable, program, os.environ)
+    _, status, used = os.wait4(pid, 0)  # of this process alone: other tests' compilers do not count
+    print(f"peak {used.ru_maxrss / 1024:.0f} MiB")
+    assert status == 0 and (tmp_path / "p/commands/t0.v0.txt").is_file()
+    assert used.ru_maxrss < 1 << 20  # KiB
+
+
 def _truncated_archive(folder: Path) -> Path:
     path = folder / "p.tar.zst"
     _run(MODEL, "--arch", "tiny", "--layers", "13", "--format", "hex", "--out", path)
