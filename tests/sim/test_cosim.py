@@ -100,13 +100,6 @@ def test_five_hundred_random_layers(preset: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("preset", ["tiny", "wide"])
-def test_embedded_model_on_other_arrays(preset: str, tmp_path: Path) -> None:
-    outcome = run_embedded(tmp_path, preset, memory=MemoryTiming(stall=0.3), repeat=2)
-    check(outcome)
-
-
-@pytest.mark.slow
 def test_memories_as_large_as_the_plan_asks_for(tmp_path: Path) -> None:
     outcome = run_embedded(tmp_path, fixed=False)
     check(outcome)

@@ -11,8 +11,9 @@ import pytest
 from esl_ref import arch, executor
 from esl_ref.arch import Arch
 from esl_ref.frontends import load
+from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
-from sim.cosim import Options, cosimulate
+from sim.cosim import Options, Outcome, cosimulate
 from sim.runner import MemoryTiming
 from tests.sim.test_cosim import check, check_prediction
 
@@ -30,6 +31,11 @@ OTHERS = (
 )  # fmt: skip
 
 
+def stalled(graph: Graph, machine: Arch, between: list[Graph], folder: Path) -> Outcome:
+    options = Options(machine, folder, memory=MemoryTiming(stall=0.3, seed=7), repeat=2, between=between, fixed=True)
+    return cosimulate(graph, executor.random_inputs(graph, 2), options)
+
+
 @pytest.mark.parametrize("name", NETWORKS, ids=lambda n: Path(n).name)
 def test_base(name: str, data_dir: Path, tmp_path: Path) -> None:
     graph = load(data_dir / f"{name}.tflite")
@@ -39,20 +45,22 @@ def test_base(name: str, data_dir: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS, ids=lambda n: Path(n).name)
-def test_stalled_with_another_network_between(name: str, data_dir: Path, tmp_path: Path) -> None:
-    graph = load(data_dir / f"{name}.tflite")
-    options = Options(
-        arch.load("base"), tmp_path, memory=MemoryTiming(stall=0.3), repeat=2, between=[load(embedded_path())]
-    )
-    check(cosimulate(graph, executor.random_inputs(graph, 2), options))
+def test_stalled_with_another_network_between(name: str, data_dir: Path, tmp_path: Path, roomy: Arch) -> None:
+    """Stalls on every channel, twice without reset; one machine for all, so that it is built once."""
+    check(stalled(load(data_dir / f"{name}.tflite"), roomy, [load(embedded_path())], tmp_path))
 
 
+@pytest.mark.parametrize("name", ["embedded", "mlperf_tiny/models/kws_dscnn_int8"], ids=lambda n: Path(n).name)
 @pytest.mark.parametrize("preset", ["tiny", "wide"])
-def test_keyword_spotting_on_other_arrays(preset: str, data_dir: Path, tmp_path: Path) -> None:
-    graph = load(data_dir / "mlperf_tiny" / "models" / "kws_dscnn_int8.tflite")
-    outcome = cosimulate(graph, executor.random_inputs(graph, 1), Options(arch.load(preset), tmp_path))
+def test_other_arrays(preset: str, name: str, data_dir: Path, tmp_path: Path) -> None:
+    """With and without stalls, twice without reset with another network between."""
+    graph = load(embedded_path() if name == "embedded" else data_dir / f"{name}.tflite")
+    other = load(data_dir / "mlperf_tiny" / "models" / "ad_toycar_int8.tflite")
+    machine = arch.load(preset)
+    outcome = cosimulate(graph, executor.random_inputs(graph, 1), Options(machine, tmp_path, fixed=True))
     check(outcome)
     check_prediction(outcome)
+    check(stalled(graph, machine, [other], tmp_path))
 
 
 @pytest.mark.parametrize("name", OTHERS)
