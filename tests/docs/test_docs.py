@@ -44,7 +44,7 @@ ESL_REF = [c for c in COMMANDS if c.words[0] == "esl-ref"]
 
 def is_ours(command: Command) -> bool:
     """Whether all files it reads are in the repository or in a block of its page, so that it can be run."""
-    given = [w for w in command.words if re.search(r"\.(tflite|npy|npz|jpg|png|csv)$", w)]
+    given = [w for w in command.words if re.search(r"\.(tflite|onnx|cfg|weights|npy|npz|jpg|png|csv)$", w)]
     return all((ROOT / w).is_file() for w in given if w not in written_by(command))
 
 
