@@ -123,8 +123,8 @@ def _fdt(request: _Request) -> ShapePlan:
 def _ilp(request: _Request) -> ShapePlan:
     selector = Selector(request.graph, *mappings(request.graph))
     best = selector.fastest(request.budget) if request.budget is not None else within(selector.front(), 0.15)
-    decisions = tuple(f"{name}: {choice.name}" for name, choice in best.choices.items() if choice.name != "pass")
-    return request.made(best.nbytes, best.nbytes, (f"{best.cycles} cycles by the analytic model", *decisions))
+    decisions = tuple(f"{name}: {choice.name}" for name, choice in best.choices.items() if choice.cycles)
+    return request.made(best.nbytes, best.nbytes, (f"{best.cycles} cycles on the ESL machine", *decisions))
 
 
 def _rows(request: _Request) -> ShapePlan:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 from ortools.sat.python import cp_model
@@ -22,13 +23,23 @@ __all__ = ["Candidates", "Choice", "Conversion", "Selection", "Selector", "withi
 
 @dataclass(frozen=True)
 class Choice:
-    """One primitive for one layer: cycles, on-chip bytes while it runs, data layouts it reads and writes."""
+    """One primitive for one layer: cycles, on-chip bytes while it runs, data layouts it reads and writes.
+
+    `weights` are bytes of a second memory: the workspace is the largest `nbytes` plus the largest `weights`, each of
+    whatever layer.
+    """
 
     name: str
     cycles: int
     nbytes: int
     reads: str
     writes: str
+    weights: int = 0
+
+    @property
+    def both(self) -> int:
+        """Bytes that it needs by itself."""
+        return self.nbytes + self.weights
 
 
 Candidates: TypeAlias = Mapping[str, Sequence[Choice]]
@@ -66,7 +77,8 @@ class Selector:
         cycles = sum(choice.cycles for choice in choices.values())
         for name, layout in self._wanted(choices):
             cycles += self.conversion(name, choices[name].writes, layout)
-        return Selection(dict(choices), cycles, max(choice.nbytes for choice in choices.values()))
+        picked = choices.values()
+        return Selection(dict(choices), cycles, max(c.nbytes for c in picked) + max(c.weights for c in picked))
 
     def _wanted(self, choices: Mapping[str, Choice]) -> Iterator[tuple[str, str]]:
         for node in self.graph.nodes:
@@ -82,12 +94,23 @@ class Selector:
 
         BudgetError says which layer stands in the way and what it needs.
         """
-        allowed = {n: [c for c in cs if limit is None or c.nbytes <= limit] for n, cs in self.candidates.items()}
+        allowed = {n: [c for c in cs if limit is None or c.both <= limit] for n, cs in self.candidates.items()}
         for name, left in allowed.items():
             if not left:
-                least = min(choice.nbytes for choice in self.candidates[name])
+                least = min(choice.both for choice in self.candidates[name])
                 raise BudgetError(f"needs {least} bytes, {limit} are allowed", where=f"node '{name}'")
-        return self.price(_solve(self.graph, {n: _fastest(c) for n, c in allowed.items()}, self.conversion))
+        if limit is not None and limit >= self._enough:
+            limit = None
+        two = any(choice.weights for choices in allowed.values() for choice in choices)
+        keep = _undominated if two and limit is not None else _fastest
+        solved = _solve(self.graph, {n: keep(c) for n, c in allowed.items()}, self.conversion, limit if two else None)
+        return self.price(solved)
+
+    @cached_property
+    def _enough(self) -> int:
+        """Bytes with which nothing is left out."""
+        every = [choice for choices in self.candidates.values() for choice in choices]
+        return max(c.nbytes for c in every) + max(c.weights for c in every)
 
     def front(self) -> list[Selection]:
         """Every undominated pair of workspace and time, fastest first."""
@@ -112,10 +135,25 @@ def _fastest(choices: Sequence[Choice]) -> list[Choice]:
     return list(best.values())
 
 
-def _solve(graph: ShapeGraph, candidates: Mapping[str, Sequence[Choice]], conversion: Conversion) -> dict[str, Choice]:
-    """The integer programme: x[node, primitive], and per tensor and wanted layout one conversion."""
+def _undominated(choices: Sequence[Choice]) -> list[Choice]:
+    """Per pair of layouts those that no other is as good as in cycles and in both memories."""
+    kept: list[Choice] = []
+    for c in sorted(choices, key=lambda c: (c.cycles, c.nbytes, c.weights, c.name)):
+        like = (k for k in kept if (k.reads, k.writes) == (c.reads, c.writes))
+        if not any(k.nbytes <= c.nbytes and k.weights <= c.weights for k in like):
+            kept.append(c)
+    return kept
+
+
+def _solve(
+    graph: ShapeGraph, candidates: Mapping[str, Sequence[Choice]], conversion: Conversion, limit: int | None = None
+) -> dict[str, Choice]:
+    """The integer programme: x[node, primitive], per tensor and wanted layout one conversion, and two memories that
+    share `limit` bytes if that is given."""
     model = cp_model.CpModel()
     x = {n: [model.new_bool_var(f"{n}:{c.name}") for c in cs] for n, cs in candidates.items()}
+    if limit is not None:
+        _share(model, candidates, x, limit)
     terms = []
     for name, picks in x.items():
         model.add_exactly_one(picks)
@@ -135,6 +173,24 @@ def _solve(graph: ShapeGraph, candidates: Mapping[str, Sequence[Choice]], conver
     model.minimize(sum(terms))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    if solver.solve(model) != cp_model.OPTIMAL:
+    status = solver.solve(model)
+    if status == cp_model.INFEASIBLE and limit is not None:
+        raise BudgetError(f"{limit} bytes are too few for both memories", where=f"network '{graph.name}'")
+    if status != cp_model.OPTIMAL:
         raise PlanError("the integer programme was not solved to optimality", where=f"network '{graph.name}'")
     return {n: candidates[n][next(k for k, v in enumerate(picks) if solver.value(v))] for n, picks in x.items()}
+
+
+def _share(
+    model: cp_model.CpModel, candidates: Mapping[str, Sequence[Choice]],
+    x: Mapping[str, Sequence[cp_model.IntVar]], limit: int,
+) -> None:  # fmt: skip
+    """Each memory as large as the largest need in it, both together within the limit.
+
+    The need of a layer is a sum over its primitives, of which one is picked: that is the tight way to say it.
+    """
+    arena, weights = (model.new_int_var(0, limit, name) for name in ("arena", "weights"))
+    model.add(arena + weights <= limit)
+    for name, choices in candidates.items():
+        model.add(arena >= sum(c.nbytes * v for c, v in zip(choices, x[name], strict=True)))
+        model.add(weights >= sum(c.weights * v for c, v in zip(choices, x[name], strict=True)))

@@ -1,111 +1,108 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator's own mappings as primitives for selection, with an analytic model of time and on-chip bytes.
+"""The accelerator's own mappings as primitives for selection, each timed by the ESL machine.
 
-Streamed mappings go row by row over a map in NHWC order and re-read weights once per strip of rows unless they are
-resident. Either a tile (all weights of 16 output channels) is on chip at a time, or single words of 16 x 16 weights
-beside int32 sums for the strip. Stationary mappings keep a tile and go over the whole map, once per 16 output channels,
-reading and writing planes of 16 channels. Compute and transfers overlap where weights are double-buffered.
+A layer runs in strips of rows, from and to external memory or on maps that lie whole in activation SRAM, with weight
+SRAM for one group of output channels, for a second that arrives meanwhile, or for all of its weights. Two memories
+count: activation SRAM and weight SRAM, each as large as the neediest layer asks for. Maps may stay on chip only from a
+layer to the next one, if nobody else reads them: then nothing else lives at the same time.
+
+There is one way to put a layer on the lanes, the one that the compiler takes (whole kernel rows for convolutions,
+windows for depthwise ones): it is never slower than tap by tap, and needs no more memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import product
-from math import ceil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
+from esl_ref.arch import Arch, load
+from esl_ref.compiler.schedule import WHOLE
+from esl_ref.errors import ArchError
 from esl_ref.planner.methods.ilp import Choice, Conversion
-from esl_ref.workloads.graph import Kind, Node, ShapeGraph
+from esl_ref.planner.methods.layer_time import CHIP, MEMORY, Layer, Mapping
+from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 
-__all__ = ["Machine", "mappings"]
+__all__ = ["mappings"]
 
-_STRIPS = (1, 2, 4, 8, 16)
-ROWS, PLANES = "rows", "planes"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Array of lanes_in x lanes_out multipliers and a bus of `bus` bytes per cycle; `taps` per depthwise lane."""
-
-    lanes_in: int = 16
-    lanes_out: int = 16
-    bus: int = 8
-    taps: int = 9
+STRIPS = (1, 2, 4, 8)
+"""Strip heights that are tried, besides whole maps."""
+SLOW = 4
+"""Mappings whose weights alone keep the bus busy for so many times the fastest mapping's cycles are left out."""
+_FREE = frozenset({Kind.INPUT, Kind.SOFTMAX, Kind.CONCAT, Kind.STACK, Kind.SLICE}) | ALIASES
+"""Addressing alone, the host's work, or nothing."""
 
 
-def mappings(graph: ShapeGraph, machine: Machine | None = None) -> tuple[dict[str, list[Choice]], Conversion]:
-    """Primitives of every node and the cost of changing a tensor's order."""
-    machine = machine or Machine()
-    found = {node.name: list(_choices(graph, node, machine)) for node in graph.nodes}
+def mappings(
+    graph: ShapeGraph, arch: Arch | None = None, say: Callable[[str], None] = lambda node: None
+) -> tuple[dict[str, list[Choice]], Conversion]:
+    """Primitives of every node, and the cycles of moving a tensor between memory and SRAM. `say` is told every node."""
+    arch = arch or load("base")
+    known: dict[Any, list[Choice]] = {}
+    found = {}
+    for number, node in enumerate(graph.nodes):
+        say(node.name)
+        alone = replace(node, name="", inputs=())
+        key = alone, tuple(graph[name].shape for name in node.inputs), node.kind in _FREE
+        if key not in known:
+            known[key] = list(_choices(graph, node, arch))
+        kept = _stays(graph, number)
+        found[node.name] = [c for c in known[key] if c.writes == MEMORY or kept]
 
     def conversion(name: str, has: str, wants: str) -> int:
-        # Out to memory and back in the other order.
-        return 0 if has == wants else ceil(2 * graph[name].nbytes / machine.bus)
+        latency = 64  # of the first beat, and of the last response
+        return 0 if has == wants else graph[name].nbytes // arch.axi_bytes + latency
 
     return found, conversion
 
 
-def _choices(graph: ShapeGraph, node: Node, machine: Machine) -> Iterator[Choice]:
-    if node.kind is Kind.INPUT:
-        yield Choice("load", ceil(node.nbytes / machine.bus), node.row_bytes, ROWS, ROWS)
-    elif node.kind in (Kind.CONV, Kind.DENSE, Kind.DEPTHWISE):
-        yield from _weighted(graph, node, machine)
-    else:
-        cycles = ceil(node.nbytes / machine.lanes_out)
-        sources = [graph[name] for name in node.inputs]
-        taken = [node.rows(source.shape, node.shape[0] // 2) for source in sources]
-        rows = sum((b - a) * source.row_bytes for (a, b), source in zip(taken, sources, strict=True))
-        lanes = machine.lanes_out
-        planes = sum((b - a) * source.shape[1] * lanes for (a, b), source in zip(taken, sources, strict=True))
-        yield Choice("pass", cycles, rows + node.row_bytes, ROWS, ROWS)
-        yield Choice("pass", cycles, planes + node.shape[1] * lanes, PLANES, PLANES)
+def _stays(graph: ShapeGraph, number: int) -> bool:
+    """Whether a node's output may stay on chip: its only reader runs next."""
+    readers = graph.consumers[graph.nodes[number].name]
+    following = graph.nodes[number + 1 : number + 2]
+    return len(readers) == 1 and readers[0] is following[0] and len(following[0].inputs) == 1
 
 
-def _compute(graph: ShapeGraph, node: Node, machine: Machine) -> dict[str, int]:
-    """Cycles by what lies on the input lanes: channels, a kernel row of them, or the whole window."""
-    h, w, c = node.shape
-    kh, kw = node.kernel
-    if node.kind is Kind.DEPTHWISE:
-        return {"window": h * w * ceil(kh * kw / machine.taps) * ceil(c / machine.lanes_out)}
-    source = graph[node.inputs[0]].shape
-    depth = source[0] * source[1] * source[2] if node.kind is Kind.DENSE else source[2] // node.groups
-    outs = ceil(c / node.groups / machine.lanes_out) * node.groups
-    return {
-        "c": h * w * kh * kw * ceil(depth / machine.lanes_in) * outs,
-        "kx,c": h * w * kh * ceil(kw * depth / machine.lanes_in) * outs,
-        "ky,kx,c": h * w * ceil(kh * kw * depth / machine.lanes_in) * outs,
-    }
+def _choices(graph: ShapeGraph, node: Node, arch: Arch) -> Iterator[Choice]:
+    if node.kind in _FREE:
+        yield Choice("memory", 0, 0, MEMORY, MEMORY)
+        if node.kind in ALIASES:
+            yield Choice("chip", 0, node.nbytes, CHIP, CHIP)
+        return
+    layer = Layer(graph, node, arch)
+    best = None
+    for mapping in _mappings(layer):
+        if best is not None and _reload_cycles(layer, mapping) > SLOW * best:
+            continue
+        try:
+            cycles, arena = layer.cost(mapping)
+        except ArchError:  # more than any machine has
+            continue
+        best = min(best or cycles, cycles)
+        yield Choice(_named(mapping), cycles, arena, mapping.reads, mapping.writes, mapping.words * arch.word_bytes)
 
 
-def _weighted(graph: ShapeGraph, node: Node, machine: Machine) -> Iterator[Choice]:
-    h, w, c = node.shape
-    source = graph[node.inputs[0]]
-    tile = ceil(node.weight_bytes * min(machine.lanes_out, c) / c)
-    for lanes, compute in _compute(graph, node, machine).items():
-        # Whole windows on the lanes need every kernel row at once, in a buffer of its own.
-        window = 0 if lanes == "c" else (node.kernel[0] if "ky" in lanes else 1) * source.row_bytes
-        for strip, depth in product([s for s in _STRIPS if s < 2 * h], (1, 2)):
-            rows = min(source.shape[0], (min(strip, h) - 1) * node.stride[0] + node.kernel[0])
-            held = rows * source.row_bytes + min(strip, h) * node.row_bytes + window
-            fetch = ceil(node.weight_bytes * ceil(h / strip) / machine.bus)
-            cycles = max(compute, fetch) if depth > 1 else compute + fetch
-            yield Choice(f"{lanes}/strip{strip}/x{depth}", cycles, held + depth * tile, ROWS, ROWS)
-            word = machine.lanes_in * machine.lanes_out
-            sums = 4 * min(strip, h) * w * machine.lanes_out
-            yield Choice(f"{lanes}/strip{strip}/words/x{depth}", cycles, held + depth * word + sums, ROWS, ROWS)
-        held = node.kernel[0] * source.row_bytes + node.row_bytes + window
-        once = ceil(node.weight_bytes / machine.bus)
-        yield Choice(f"{lanes}/resident", compute + once, held + node.weight_bytes, ROWS, ROWS)
-        if node.kind is Kind.CONV:
-            yield from _stationary(node, source, machine, lanes, compute, window)
+def _mappings(layer: Layer) -> Iterator[Mapping]:
+    """Likely fast ones first."""
+    single, double, resident = layer.word_counts
+    for reads, writes in ((CHIP, CHIP), (MEMORY, MEMORY), (CHIP, MEMORY), (MEMORY, CHIP)):
+        for words in dict.fromkeys((double, single)):
+            yield Mapping(WHOLE, words, reads, writes)
+        if layer.node.kind is Kind.DENSE or (reads, writes) == (CHIP, CHIP):
+            continue
+        for strip in STRIPS if (reads, writes) == (MEMORY, MEMORY) else STRIPS[-1:]:
+            if strip < layer.node.shape[0]:
+                for words in dict.fromkeys((double, resident, single)):
+                    yield Mapping(strip, words, reads, writes)
 
 
-def _stationary(node: Node, source: Node, machine: Machine, lanes: str, compute: int, window: int) -> Iterator[Choice]:
-    """The whole map once per tile of output channels, read from memory each time; planes of channels on both sides."""
-    tile = ceil(node.weight_bytes * min(machine.lanes_out, node.shape[2]) / node.shape[2])
-    passes = ceil(node.shape[2] / machine.lanes_out)
-    traffic = ceil((node.weight_bytes + passes * source.nbytes + node.nbytes) / machine.bus)
-    rows = node.kernel[0] * source.row_bytes + node.shape[1] * min(machine.lanes_out, node.shape[2]) * node.itemsize
-    for depth in (1, 2):
-        cycles = max(compute, traffic) if depth > 1 else compute + traffic
-        yield Choice(f"{lanes}/stationary/x{depth}", cycles, rows + window + depth * tile, PLANES, PLANES)
+def _reload_cycles(layer: Layer, mapping: Mapping) -> int:
+    """Bus cycles of the weights, once per strip unless they stay."""
+    _, _, resident = layer.word_counts
+    times = 1 if mapping.words >= resident else max(1, -(-layer.node.shape[0] // mapping.strip))
+    return times * resident * layer.arch.word_bytes // layer.arch.axi_bytes
+
+
+def _named(mapping: Mapping) -> str:
+    rows = "whole map" if mapping.strip == WHOLE else f"{mapping.strip} rows"
+    return f"{rows}, {mapping.words} weight words, {mapping.reads} to {mapping.writes}"
