@@ -95,18 +95,35 @@ def _moved(bias: Parameter, scale: Array, shift: Array) -> Parameter:
     return Parameter(bias.shape, lambda: (bias.load() * scale + shift).astype(np.float32))
 
 
+def _vector(ctx: Context, node: FileNode, position: int, channels: int) -> Array:
+    """A constant with one real number per channel."""
+    value = ctx.value(node, position)
+    if value.shape != (channels,) or isinstance(value, View):
+        raise ctx.bad(node, f"input {position} of shape {list(value.shape)} for {channels} channels")
+    if isinstance(value, Quantised):
+        return (value.ints.read().astype(np.float64) - value.zero) * value.scale
+    return np.asarray(value.read(), np.float64)
+
+
+def _per_channel(ctx: Context, node: FileNode, x: View, scale: Array, shift: Array) -> View:
+    """x * scale + shift as a depthwise convolution of one tap, which has an exact integer form, too."""
+    name, _ = map_of(ctx, node, x)
+    taps = real_parameter((scale.size, 1, 1, 1), lambda: scale)
+    bias = real_parameter((shift.size,), lambda: shift)
+    shape = ctx.shapes[name]
+    made = ctx.emit(Conv, node.outputs[0], (name,), shape, weight=taps, bias=bias, groups=scale.size)
+    return of_map(made, shape, len(x.shape))
+
+
 def batch_normalization(ctx: Context, node: FileNode) -> None:
-    """(x - mean) * scale / sqrt(variance + epsilon) + shift: into the convolution before, else a product and a sum."""
+    """(x - mean) * scale / sqrt(variance + epsilon) + shift: into the convolution before, else one of its own."""
     if len([o for o in node.outputs if o]) > 1 or ctx.integer(node, "training_mode", 0):
         raise ctx.unsupported(node, "training mode")
     view = ctx.view(node, 0)
     if len(view.shape) < 2:
         raise ctx.bad(node, f"an input of shape {list(view.shape)}")
     channels = view.shape[1]
-    parts = [ctx.source(node, k) for k in range(1, 5)]
-    if any(p.shape != (channels,) for p in parts):
-        raise ctx.bad(node, f"parameters {[list(p.shape) for p in parts]} for {channels} channels")
-    gain, shift, mean, variance = (np.asarray(p.read(), np.float64) for p in parts)
+    gain, shift, mean, variance = (_vector(ctx, node, k, channels) for k in range(1, 5))
     spread = variance + ctx.real(node, "epsilon", 1e-5)
     if not all(np.isfinite(v).all() for v in (gain, shift, mean, spread)) or (spread <= 0).any():
         raise ctx.bad(node, "parameters that are not finite, or a variance that is not positive")
@@ -118,9 +135,11 @@ def batch_normalization(ctx: Context, node: FileNode) -> None:
                           bias=_moved(made.bias, scale, shift - mean * scale))  # fmt: skip
         ctx.result(node, View(name, view.base, view.perm, view.tail))
         return
-    order = channels_last(len(view.shape))
+    if len(view.shape) > 2:
+        ctx.result(node, _per_channel(ctx, node, view, scale, shift - mean * scale))
+        return
+    order, out = channels_last(len(view.shape)), node.outputs[0]
     name = ctx.realise(view, order)
-    out = node.outputs[0]
     for kind, values, made_name in ((Mul, scale, f"{out}#scaled"), (Add, shift - mean * scale, out)):
         operand = ctx.constant(f"{made_name}_operand", _row(values, len(order)))
         name = ctx.emit(kind, made_name, (name, operand), ctx.shapes[name])

@@ -32,9 +32,18 @@ class _Weights:
     factor: int = 1
 
 
+def _scales_only(b: Builder) -> bool:
+    """Whether one weight per channel may be its scale: anything but a model on plain integers."""
+    return b.profile is not Profile.MUL_ADD_SHIFT
+
+
 def _weights(b: Builder, op: Conv | Dense) -> _Weights:
     """Weights as int8: less their zero point, if that fits, else with it."""
     parameter: Parameter = op.weight
+    if not isinstance(parameter, QuantisedParameter) and parameter.shape[1:] == (1, 1, 1) and _scales_only(b):
+        real = parameter.load().astype(np.float64).reshape(-1)
+        signs = (127 * np.sign(real)).astype(np.int8).reshape(parameter.shape)
+        return _Weights(signs, 0, np.maximum(np.abs(real), 1e-30) / 127)
     if not isinstance(parameter, QuantisedParameter):
         if b.profile is not Profile.MUL_ADD_SHIFT:
             raise b.unsupported(op, "float weights on quantised activations", "weights must be quantised, too")
@@ -52,8 +61,10 @@ def _weights(b: Builder, op: Conv | Dense) -> _Weights:
         return _Weights(centred.astype(np.int8), 0, parameter.scale)
     bias = 128 if parameter.ints.max(initial=0) > 127 else 0
     ints = parameter.ints - bias
-    if parameter.zero.size > 1 or ints.min(initial=0) < -128 or ints.max(initial=0) > 127:
-        raise b.unsupported(op, "weights that are wider than 8 bits, or with several zero points far from the middle")
+    if ints.min(initial=0) < -128 or ints.max(initial=0) > 127:
+        raise b.unsupported(op, "weights that are wider than 8 bits")
+    if parameter.zero.size > 1:  # the machine takes 9 bits in two passes; a graph has one zero point per operator
+        return _Weights(centred.astype(np.int16), 0, parameter.scale)
     return _Weights(ints.astype(np.int8), int(parameter.zero[0]) - bias, parameter.scale)
 
 
