@@ -14,7 +14,7 @@ from esl_ref.errors import InputError
 
 
 class _Bench(click.Group):
-    """`planner`, and `rtl`: the entry point of this verb's name, which measures what this package may not import."""
+    """`planner` and `memory`; `rtl` is the entry point of this verb's name: it measures what may not be imported here."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), "rtl"})
@@ -81,3 +81,26 @@ def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, json_
         if str(json_file) != "-":
             _print(table, elapsed)
     write_json(json_file, report)
+
+
+@command.command("memory")
+@click.option("--only", "names", multiple=True, metavar="CFG", help="Only this network; may be given several times.")
+@click.option("--all", "everything", is_flag=True, help="Also networks of more than 5 GMAC: minutes.")
+@click.option("--repeat", type=click.IntRange(min=1), default=2, show_default=True, help="Runs of each, for the time.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), envvar="ESL_REF_DATA",
+              default=Path("../shared/data"), show_default=True, help="Folder of third-party instances.")  # fmt: skip
+@json_option
+def memory(names: tuple[str, ...], everything: bool, repeat: int, data: Path, json_file: Path | None) -> None:
+    """Peak memory of float inference over stock Darknet networks, layer by layer against everything at once."""
+    from esl_ref.planner.tables import Settings
+    from esl_ref.report.residency_table import make
+
+    folder = Settings(data).folder("darknet", "cfg_pjreddie")
+    started = time.perf_counter()
+    with progress_console().status("") as status:
+        table = make(folder, names, everything, repeat, status.update)
+    elapsed = round(time.perf_counter() - started, 2)
+    write_json(json_file, {"memory": {"title": table.title, "rows": table.records(), "summary": table.summary,
+                                      "seconds": elapsed}})  # fmt: skip
+    if str(json_file) != "-":
+        _print(table, elapsed)

@@ -30,10 +30,15 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Parameter:
-    """Weights that are read on demand: `load()` gives float32 of `shape`, from memory, a mapped file, or a seed."""
+    """Weights that are read on demand: `load()` gives float32 of `shape`, from memory, a file, or a seed.
+
+    `part(first, count)`, where there is one, gives as many entries of the first axis without reading the others, and
+    sees to it that they are finite: layers that use every weight once need not hold them all.
+    """
 
     shape: tuple[int, ...]
     load: Callable[[], FloatArray]
+    part: Callable[[int, int], FloatArray] | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> Parameter:

@@ -13,7 +13,7 @@ import numpy as np
 
 from esl_ref.errors import ModelError
 from esl_ref.floating.graph import Conv, Dense, Local, Parameter
-from esl_ref.floating.kernels_window import FloatArray, as_map, columns, map_size, rows_per_block, slab
+from esl_ref.floating.kernels_window import WORKSPACE, FloatArray, as_map, columns, map_size, rows_per_block, slab
 from esl_ref.ops.windows import tap_view
 
 __all__ = ["conv", "dense", "local"]
@@ -104,13 +104,26 @@ def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
     return result
 
 
+def _parts(parameter: Parameter, step: int) -> Iterator[tuple[int, FloatArray]]:
+    """(first entry, entries) of the first axis, `step` at a time where they can be read so, else all at once."""
+    if parameter.part is None:
+        yield 0, parameter.load()
+        return
+    for first in range(0, parameter.shape[0], step):
+        yield first, parameter.part(first, min(step, parameter.shape[0] - first))
+
+
 def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
     """activation(weight @ x + bias) for every row of I elements in the input's own order; [rows, O]."""
     units, depth = op.weight.shape
     if inputs[0].size % depth:
         raise ModelError(f"{inputs[0].size} inputs for weights {list(op.weight.shape)}", where=f"layer '{op.name}'")
     rows = inputs[0].reshape(-1, depth)
-    return op.activation(rows @ _values(op.weight, rows).T + _values(op.bias, rows)).reshape(len(rows), units)
+    sums = np.empty((len(rows), units), rows.dtype)
+    for first, weight in _parts(op.weight, max(1, WORKSPACE // depth)):
+        np.matmul(rows, weight.astype(rows.dtype, copy=False).T, out=sums[:, first : first + len(weight)])
+    sums += _values(op.bias, rows)
+    return op.activation(sums)
 
 
 def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
@@ -120,11 +133,12 @@ def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
     oh, ow, units, kh, kw, depth = op.weight.shape
     if map_size(ifm.shape, (kh, kw), op.stride, (1, 1), op.padding, where) != (oh, ow) or depth != ifm.shape[3]:
         raise ModelError(f"weights {list(op.weight.shape)} do not fit an input of {list(ifm.shape)}", where=where)
-    weight, bias = _values(op.weight, ifm), _values(op.bias, ifm)
+    bias = _values(op.bias, ifm)
     result = np.empty((1, oh, ow, units), ifm.dtype)
-    for y in range(oh):
-        rows = slab(ifm, y * op.stride[0], kh, op.padding)
-        patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))
-        sums = weight[y].reshape(ow, units, -1) @ patches[:, :, None]
-        result[0, y] = op.activation(sums[:, :, 0] + bias[y])
+    for first, weights in _parts(op.weight, 1):
+        for y, weight in enumerate(weights, first):
+            rows = slab(ifm, y * op.stride[0], kh, op.padding)
+            patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))
+            sums = weight.reshape(ow, units, -1).astype(ifm.dtype, copy=False) @ patches[:, :, None]
+            result[0, y] = op.activation(sums[:, :, 0] + bias[y])
     return result

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from esl_ref.floating.graph import AveragePool, MaxPool
-from esl_ref.floating.kernels_window import FloatArray, as_map, in_map, map_size
+from esl_ref.floating.kernels_window import FloatArray, as_map, in_map, map_size, rows_per_block
 
 __all__ = ["average_pool", "max_pool"]
 
@@ -41,11 +41,23 @@ def _axes(op: MaxPool | AveragePool, ifm: FloatArray) -> tuple[_Along, _Along]:
     )
 
 
+def _pooled(op: MaxPool | AveragePool, ifm: FloatArray, start: float, combine: Callable[..., Any]) -> FloatArray:
+    """Both axes, in blocks of output rows, so that the map between the two is never whole."""
+    (window, stride, before, out), across = _axes(op, ifm)
+    result = np.empty((1, out, across[3], ifm.shape[3]), ifm.dtype)
+    step = rows_per_block(ifm.shape[2], stride * ifm.shape[3])
+    for y in range(0, out, step):
+        count, first = min(step, out - y), y * stride - before
+        low = max(0, first)
+        part = _reduce(ifm[:, low : max(low, first + (count - 1) * stride + window)], 2, across, start, combine)
+        result[:, y : y + count] = _reduce(part, 1, (window, stride, low - first, count), start, combine)
+    return result
+
+
 def max_pool(op: MaxPool, inputs: Sequence[FloatArray]) -> FloatArray:
     """Largest element of each window inside the map."""
     ifm = as_map(inputs[0], f"layer '{op.name}'")
-    down, across = _axes(op, ifm)
-    return _reduce(_reduce(ifm, 2, across, -np.inf, np.maximum), 1, down, -np.inf, np.maximum)
+    return _pooled(op, ifm, -np.inf, np.maximum)
 
 
 def _counts(along: _Along, size: int) -> FloatArray:
@@ -58,7 +70,7 @@ def average_pool(op: AveragePool, inputs: Sequence[FloatArray]) -> FloatArray:
     """Sum of each window over the elements inside the map, divided by their number or by the window's."""
     ifm = as_map(inputs[0], f"layer '{op.name}'")
     down, across = _axes(op, ifm)
-    sums = _reduce(_reduce(ifm, 2, across, 0.0, np.add), 1, down, 0.0, np.add)
+    sums = _pooled(op, ifm, 0.0, np.add)
     if op.count_padding:
         return np.asarray(sums / ifm.dtype.type(op.window[0] * op.window[1]))
     counts: FloatArray = np.outer(_counts(down, ifm.shape[1]), _counts(across, ifm.shape[2])).astype(ifm.dtype)

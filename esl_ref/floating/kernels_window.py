@@ -17,8 +17,8 @@ __all__ = ["WORKSPACE", "FloatArray", "as_map", "columns", "in_map", "map_size",
 FloatArray = npt.NDArray[np.floating[Any]]
 """float32, or float64 where results must not depend on the order in which a BLAS sums."""
 
-WORKSPACE = 1 << 20
-"""Elements (4 MiB) of the matrix of columns that one block of output rows is computed from: the most a convolution
+WORKSPACE = 1 << 18
+"""Elements (1 MiB) of the matrix of columns that one block of output rows is computed from: the most a convolution
 needs beside its input, output and weights, as long as one row of output fits."""
 
 

@@ -11,7 +11,7 @@ from esl_ref.frontends.darknet.parse import read_network
 from esl_ref.frontends.darknet.shapes import Cfg, read_cfg
 from esl_ref.frontends.darknet.weights import open_weights
 
-__all__ = ["Cfg", "load_file", "read_cfg", "read_network"]
+__all__ = ["Cfg", "float_graph", "load_file", "open_weights", "read_cfg", "read_network"]
 
 
 def load_file(cfg: Path, weights: Path | None = None) -> FloatGraph:

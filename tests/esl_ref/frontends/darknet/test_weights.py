@@ -129,3 +129,12 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
     assert unread.shapes == graph.shapes
     with pytest.raises(ModelError, match="layer 0 .* has no weights; give the .weights file"):
         run(unread, {"input": np.zeros(graph.shapes["input"])})
+
+
+def test_parts_are_rows_of_the_whole(tmp_path: Path) -> None:
+    for case in ("connected", "local"):
+        _, _, _, graph = made(tmp_path, CASES[case])
+        weights = [op.weight for op in graph.ops if hasattr(op, "weight") and op.weight.part]
+        assert weights
+        for weight in weights:
+            np.testing.assert_array_equal(weight.part(1, 2), weight.load()[1:3])
