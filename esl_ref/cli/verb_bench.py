@@ -14,7 +14,7 @@ from esl_ref.errors import InputError
 
 
 class _Bench(click.Group):
-    """`planner` and `memory`; `rtl` is the entry point of this verb's name: it measures what may not be imported here."""
+    """`planner`, `memory`, and `rtl`: an entry point, which measures what this package may not import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), "rtl"})
