@@ -49,6 +49,8 @@ class Function(enum.Enum):
     """n = floor(x); n even: floor(x / 2), else (x - n) + floor(x / 2)."""
     HARD_SWISH = "hard_swish"
     """x * clamp(x + 3, 0, 6) / 6."""
+    HARD_SIGMOID = "hard_sigmoid"
+    """clamp(alpha x + 0.5, 0, 1)."""
     SWISH = "swish"
     """x * logistic(x)."""
     MISH = "mish"
@@ -124,6 +126,8 @@ class Activation:
                 return _stair(x)
             case f.HARD_SWISH:
                 return x * np.clip(x + 3, 0, 6) / 6
+            case f.HARD_SIGMOID:
+                return np.clip(self.alpha * x + 0.5, 0, 1)
             case f.SWISH:
                 return x * _logistic(x)
             case f.MISH:

@@ -23,7 +23,8 @@ _FUNCTIONS = {
     "linear": LINEAR,
     "elu": Activation(Function.ELU, 1.0),
 }
-_FUNCTIONS.pop(Function.HARD_SWISH.value)
+for _other in (Function.HARD_SWISH, Function.HARD_SIGMOID):  # other formats' functions
+    _FUNCTIONS.pop(_other.value)
 
 
 @dataclass

@@ -12,8 +12,8 @@ import numpy as np
 from esl_ref.floating.activation import Activation, Function
 from esl_ref.floating.graph import Activate, Add, Conv, Dense, Mul, Softmax, Sub
 from esl_ref.frontends.onnx import quant
-from esl_ref.frontends.onnx.context import Context, Value
-from esl_ref.frontends.onnx.middle import Unplanned
+from esl_ref.frontends.onnx.context import Context, Quantised, Value
+from esl_ref.frontends.onnx.middle import ClampBytes, Unplanned
 from esl_ref.frontends.onnx.parameters import operand_parameter
 from esl_ref.frontends.onnx.schema import FileNode, Source
 from esl_ref.frontends.onnx.views import View, channels_last
@@ -120,7 +120,7 @@ def _div(ctx: Context, node: FileNode) -> None:
         ctx, node, Mul, ctx.view(node, 0), divisor.mapped(divisor.shape, reciprocal), node.outputs[0]))  # fmt: skip
 
 
-BINARY: dict[str, Importer] = {"Add": _add, "Sub": _plain(Sub), "Mul": _plain(Mul), "Div": _div}
+BINARY: dict[str, Importer] = {"Add": _add, "Sum": _add, "Sub": _plain(Sub), "Mul": _plain(Mul), "Div": _div}
 
 
 def qlinear_binary(kind: type[Add] | type[Mul]) -> Importer:
@@ -153,6 +153,12 @@ def _leaky(ctx: Context, node: FileNode) -> Activation:
     return Activation(Function.LEAKY, ctx.real(node, "alpha", 0.01))
 
 
+def _hard_sigmoid(ctx: Context, node: FileNode) -> Activation:
+    if ctx.real(node, "beta", 0.5) != 0.5:
+        raise ctx.unsupported(node, f"beta {node.attributes['beta']}", "0.5 is supported")
+    return Activation(Function.HARD_SIGMOID, ctx.real(node, "alpha", 0.2))
+
+
 def _elu(ctx: Context, node: FileNode) -> Activation:
     return Activation(Function.ELU, ctx.real(node, "alpha", 1.0))
 
@@ -163,7 +169,8 @@ def _always(function: Function) -> Chooser:
 
 UNARY: dict[str, Chooser] = {
     "Relu": _always(Function.RELU), "LeakyRelu": _leaky, "Sigmoid": _always(Function.LOGISTIC),
-    "Tanh": _always(Function.TANH), "Elu": _elu, "HardSwish": _always(Function.HARD_SWISH),
+    "Tanh": _always(Function.TANH), "Elu": _elu, "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _always(Function.HARD_SWISH),
     "Mish": _always(Function.MISH),
 }  # fmt: skip
 
@@ -190,8 +197,26 @@ def qlinear_unary(choose: Chooser) -> Importer:
     return importer
 
 
+def _clip_integers(ctx: Context, node: FileNode) -> None:
+    """Of a constant when it is read, of bytes by a table."""
+    given = [ctx.array(node, k).reshape(-1) if ctx.given(node, k) else np.zeros(0, np.int64) for k in (1, 2)]
+    low, high = (int(v[0]) if v.size else end for v, end in zip(given, (-(1 << 31), (1 << 31) - 1), strict=True))
+    value = ctx.value(node, 0)
+    if low > high or isinstance(value, Quantised):
+        raise ctx.bad(node, f"bounds {low} and {high}")
+    if isinstance(value, Source):
+        ctx.result(node, value.mapped(value.shape, lambda v: np.clip(v.astype(np.int64), low, high).astype(v.dtype)))
+        return
+    source, out = ctx.laid(value, node.outputs[0])
+    name = ctx.emit(ClampBytes, out, (source,), ctx.shapes[source], low=low, high=high)
+    ctx.result(node, View(name, value.base, value.perm, value.tail))
+
+
 def clip(ctx: Context, node: FileNode) -> None:
     """Bounds 0 and infinity, 0 and 6, or -1 and 1; attributes up to operator set 10, inputs after it."""
+    if any(ctx.given(node, k) and ctx.source(node, k).dtype.kind in "iu" for k in (1, 2)):
+        _clip_integers(ctx, node)
+        return
     low, high = ctx.real(node, "min", -math.inf), ctx.real(node, "max", math.inf)
     if ctx.given(node, 1):
         low = float(ctx.array(node, 1).reshape(-1)[:1].sum())

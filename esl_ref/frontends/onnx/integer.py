@@ -20,7 +20,7 @@ from esl_ref.floating.graph import FloatOp
 from esl_ref.frontends.onnx import pointwise
 from esl_ref.frontends.onnx.builder import Builder
 from esl_ref.frontends.onnx.linear import linear_accumulators
-from esl_ref.frontends.onnx.middle import Dequantise, Middle, Quantise, RequantShift
+from esl_ref.frontends.onnx.middle import ClampBytes, Dequantise, Middle, Quantise, RequantShift
 from esl_ref.frontends.onnx.pointwise import Lowering
 from esl_ref.frontends.onnx.scales import PROFILE, quantise_values
 from esl_ref.frontends.onnx.states import Bytes, Constant, Moved, Pending, Plain, Real, State, Unary
@@ -75,6 +75,15 @@ def _dequantise(low: Lowering, op: Dequantise, x: State) -> State:
     if not -128 <= zero <= 127:
         raise low.b.unsupported(op, f"zero point {op.zero} outside its type")
     return Real(x.name, op.scale, zero, x.offset)
+
+
+def _clamp_bytes(low: Lowering, op: ClampBytes, x: State) -> State:
+    if not isinstance(x, Bytes):
+        raise low.b.unsupported(op, "its input is not an int8 or uint8 tensor")
+    table = np.clip(np.arange(256) - 128 + x.offset, op.low, op.high) - x.offset
+    name = low.b.emit(ir.Table, op.output, (x.name,), low.b.middle.shapes[op.output], table=table.astype(np.int8),
+                      function="clamp", offset=x.offset)  # fmt: skip
+    return Bytes(name, x.offset)
 
 
 def _shift(low: Lowering, op: RequantShift, x: State) -> State:
@@ -167,8 +176,8 @@ def _add(low: Lowering, op: f.Add, *inputs: State) -> State:
 
 
 _LOWER: dict[type[FloatOp], Callable[..., State]] = {
-    Quantise: _quantise, Dequantise: _dequantise, RequantShift: _shift, f.Conv: _wait, f.Dense: _wait,
-    f.Add: _add, f.Sub: _wait, f.Mul: _wait, f.AveragePool: _wait, f.Mean: _wait, f.Softmax: _wait,
+    Quantise: _quantise, Dequantise: _dequantise, RequantShift: _shift, ClampBytes: _clamp_bytes,
+    f.Conv: _wait, f.Dense: _wait, f.Add: _add, f.Sub: _wait, f.Mul: _wait, f.AveragePool: _wait, f.Mean: _wait, f.Softmax: _wait,
     f.Activate: _activate, f.Concat: _concat, f.MaxPool: _max_pool, f.Pad: _pad, f.Reshape: _moved(ir.Reshape),
     f.Transpose: _moved(ir.Transpose, "perm"), f.Slice: _moved(ir.Slice, "begin", "end", "stride"),
     f.ResizeNearest: _moved(ir.ResizeNearest, "rows", "columns"),

@@ -15,7 +15,7 @@ import numpy as np
 from esl_ref.floating.graph import Conv, Dense, FloatOp, Parameter
 from esl_ref.frontends.onnx.schema import Array
 
-__all__ = ["Dequantise", "Middle", "Quantise", "QuantisedParameter", "RequantShift", "Unplanned"]
+__all__ = ["ClampBytes", "Dequantise", "Middle", "Quantise", "QuantisedParameter", "RequantShift", "Unplanned"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,14 @@ class Dequantise(FloatOp):
 
     scale: float
     zero: int
+
+
+@dataclass(frozen=True)
+class ClampBytes(FloatOp):
+    """Integers of the file clipped to [low, high]: how fewer than 8 bits are written (QCDQ)."""
+
+    low: int
+    high: int
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ def test_qlinear_concat_brings_parts_to_one_scale() -> None:
     ("op", "attributes", "most"),
     [
         ("Relu", {}, 0.0), ("LeakyRelu", {"alpha": 0.2}, 0.0), ("Sigmoid", {}, 0.0), ("Tanh", {}, 0.0),
-        ("HardSwish", {}, 0.0), ("Elu", {}, 0.0), ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 1]}, 0.0),
+        ("HardSwish", {}, 0.0), ("HardSigmoid", {"alpha": 0.25}, 0.0),
+        ("Elu", {}, 0.0), ("MaxPool", {"kernel_shape": [3, 2], "strides": [2, 1]}, 0.0),
         ("AveragePool", {"kernel_shape": [2, 2], "strides": [2, 2]}, 0.05),
         ("AveragePool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}, 0.4),  # rounded twice: says a note
         ("AveragePool", {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1], "count_include_pad": 1}, 0.02),
@@ -167,6 +168,23 @@ def test_float_weights_that_the_file_quantises() -> None:
     data = model(nodes, {"x": ((1, 4, 7, 6), np.int8)}, ["y"], constants)
     graph = compare(data, {"x": byte((1, 4, 7, 6))}, most=0.02)
     assert [op.kind for op in graph.ops] == ["Conv2D"]
+
+
+def test_fewer_bits_between_quantiser_and_dequantiser() -> None:
+    """Quantise, clip, dequantise: 4-bit weights and activations."""
+    constants = scales(x=0.02, y=0.3) | {
+        "w": RNG.normal(0, 0.3, (6, 4, 3, 3)).astype(np.float32), "ws": np.float32(0.1), "wz": np.int8(0),
+        "lo": np.int8(-8), "hi": np.int8(7),
+    }  # fmt: skip
+    nodes = [
+        node("DequantizeLinear", ["x", "xs", "xz"], ["xr"]), node("QuantizeLinear", ["w", "ws", "wz"], ["wq"]),
+        node("Clip", ["wq", "lo", "hi"], ["wc"]), node("DequantizeLinear", ["wc", "ws", "wz"], ["wr"]),
+        node("Conv", ["xr", "wr"], ["c"]), node("QuantizeLinear", ["c", "ys", "yz"], ["q"]),
+        node("Clip", ["q", "lo", "hi"], ["y"]),
+    ]  # fmt: skip
+    data = model(nodes, {"x": ((1, 4, 7, 6), np.int8)}, ["y"], constants)
+    graph = compare(data, {"x": byte((1, 4, 7, 6))}, most=0.02)
+    assert [op.kind for op in graph.ops] == ["Conv2D", "Table"]
 
 
 def test_nothing_is_moved_between_layouts() -> None:
