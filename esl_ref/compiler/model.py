@@ -42,6 +42,8 @@ class Choice:
     parked: frozenset[str] = frozenset()
     weight_words: int | None = None
     rewriting: tuple[Rewriting, ...] = ()
+    room: tuple[tuple[str, int], ...] = ()
+    """Storages with rows that they hold beyond those alive at once, so that who fills them may run ahead."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False
     """Steps in order over rolling storages, and their addresses."""
     lowered = lowered.spread if choice.parked else lowered
     built = build(lowered, choice.groups, arch, trace=trace, parked=choice.parked)
-    schedule = overlapped(roll(built), arch)
+    schedule = overlapped(roll(built, dict(choice.room)), arch)
     columns = max((columns_needed(s.task, arch.lanes) for s in schedule.steps if isinstance(s, Compute)), default=0)
     return Realised(schedule, plan_storage(_intervals(schedule)), columns)
 

@@ -90,7 +90,7 @@ def clock_of(arch: Arch, known: dict[_Key, int] | None = None) -> Clock:
 def overlapped(schedule: Schedule, arch: Arch) -> Schedule:
     """Every group of the schedule reordered; the order of groups stays, and with it what lives between them."""
     grids, clock = grids_of(schedule), clock_of(arch)
-    return schedule.per_group(lambda steps: overlap(steps, grids, clock))
+    return schedule.per_group(lambda steps: overlap(steps, grids, clock, cold=clock.now == 0))
 
 
 @dataclass
@@ -171,21 +171,40 @@ class _Ready:
         return heappop(self._later)[1] if self._later else None
 
 
-def overlap(steps: Sequence[Step], grids: Mapping[str, RowGrid | None], clock: Clock) -> list[Step]:
+def _arrivals(steps: Sequence[Step], arch: Arch) -> dict[int, int]:
+    """Task -> cycle by which the bus has brought its weights, in the order in which tasks first run, if it starts idle
+    and they all stay."""
+    bus, arrived = 0, {}
+    for step in steps:
+        if isinstance(step, Compute) and step.index not in arrived:
+            weights = step.task.weights
+            words = weights.per_group * (1 if weights.shared else step.task.groups(arch.lanes))
+            bus += words * arch.word_bytes // arch.axi_bytes
+            arrived[step.index] = bus
+    return arrived
+
+
+def overlap(
+    steps: Sequence[Step], grids: Mapping[str, RowGrid | None], clock: Clock, *, cold: bool = False
+) -> list[Step]:
     """The steps of one group in the order that list scheduling finds; `clock.now` advances by what it takes.
 
     A transfer goes first if it would not wait (in its queue it would hold up everything behind it), else what waits
-    least.
+    least. cold: the Program starts with this group, whose weights are all still to come: whoever has his goes first.
     """
+    arrived = _arrivals(steps, clock.arch) if cold else {}
     nodes = _dependences(steps, grids)
     left = [len(n.before) for n in nodes]
     finish = [0] * len(steps)
     computes, transfers = _Ready(), _Ready()
 
     def offer(index: int) -> None:
-        compute = isinstance(steps[index], Compute)
-        awaited = nodes[index].data if compute else nodes[index].before
-        (computes if compute else transfers).add(index, max((finish[d] for d in awaited), default=0))
+        step, node = steps[index], nodes[index]
+        if isinstance(step, Compute):
+            ready = max((finish[d] for d in node.data), default=0)
+            computes.add(index, max(ready, arrived.get(step.index, 0)))
+        else:
+            transfers.add(index, max((finish[d] for d in node.before), default=0))
 
     for index, count in enumerate(left):
         if count == 0:

@@ -55,10 +55,11 @@ def capacities(schedule: Schedule, grids: Mapping[str, RowGrid | None]) -> dict[
     return needed
 
 
-def roll(schedule: Schedule) -> Schedule:
-    """The same schedule over storages that are as small as it allows."""
+def roll(schedule: Schedule, room: Mapping[str, int] | None = None) -> Schedule:
+    """The same schedule over storages that are as small as it allows, but for `room` more rows in some of them."""
     grids = grids_of(schedule)
-    return dataclasses.replace(schedule, steps=tuple(rolled(schedule.steps, capacities(schedule, grids), grids)))
+    rows = {name: count + (room or {}).get(name, 0) for name, count in capacities(schedule, grids).items()}
+    return dataclasses.replace(schedule, steps=tuple(rolled(schedule.steps, rows, grids)))
 
 
 def rolled(steps: Sequence[Step], rows: Mapping[str, int], grids: Mapping[str, RowGrid | None]) -> list[Step]:

@@ -16,6 +16,8 @@ from esl_ref.planner.storage import check_budget
 __all__ = ["Rated", "joint", "layerwise", "pareto", "within_slack"]
 
 _EFFORT = Effort()
+NEAR = 1.06
+"""Plans so much slower than allowed are worth polishing."""
 
 
 def layerwise(
@@ -40,10 +42,16 @@ def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *,
     search.stream(budget)
     if not any(r.height <= budget for r in search.rated):
         search.stream()
-    search.improve(lambda r: (max(0, r.height - budget), r.cycles, r.height))
-    inside = [r for r in search.rated if r.height <= budget]
-    if inside:
-        return min(inside, key=lambda r: (r.cycles, r.height)).choice
+
+    def cost(plan: Rated) -> tuple[float, ...]:
+        return max(0, plan.height - budget), plan.cycles, plan.height
+
+    for plan in sorted(search.rated, key=cost)[:2]:
+        search.polish(plan, cost)
+    search.improve(cost)
+    best = min(search.rated, key=cost)
+    if best.height <= budget:
+        return best.choice
     smallest = min(search.rated, key=lambda r: (r.height, r.cycles)).choice
     check_budget(realise(lowered, smallest, sizing.planning()).plan, budget, graph.name)
     raise BudgetError("no plan fits", where=f"model '{graph.name}'")
@@ -59,9 +67,17 @@ def within_slack(percent: float, effort: Effort = _EFFORT) -> Strategy:
         search.whole()
         search.stream()
         limit = min(r.cycles for r in search.rated) * (1 + percent / 100)
-        search.improve(lambda r: (max(0.0, r.cycles - limit), r.height, r.cycles))
-        limit = min(r.cycles for r in search.rated) * (1 + percent / 100)
-        return min((r for r in search.rated if r.cycles <= limit), key=lambda r: (r.height, r.cycles)).choice
+
+        def cost(plan: Rated) -> tuple[float, ...]:
+            return max(0.0, plan.cycles - limit), plan.height, plan.cycles
+
+        best = min(search.rated, key=cost)
+        near = [r for r in search.rated if r.height < best.height and r.cycles <= NEAR * limit]
+        for plan in sorted(near, key=cost):
+            # One that is a little too slow may become fast enough, as long as it stays smaller.
+            best = min(best, search.polish(plan, lambda r, most=best.height: (r.height >= most, *cost(r))), key=cost)  # type: ignore[misc]
+        search.improve(cost)
+        return min(search.rated, key=cost).choice
 
     return strategy
 

@@ -38,6 +38,7 @@ def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dic
             "parked": sorted(choice.parked),
             "weight_words": choice.weight_words,
             "rewriting": as_records(choice.rewriting),
+            "room": [list(more) for more in choice.room],
         }
         for low, choice in zip(lowered, choices, strict=True)
     ]
@@ -99,6 +100,7 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
         choice = Choice(
             groups, int(record["parts"]), frozenset(record["parked"]), None if words is None else int(words)
         )
+        choice = replace(choice, room=tuple((str(name), int(rows)) for name, rows in record["room"]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"is damaged: {type(error).__name__} {error}", where=str(path), hint=_HINT) from error
     ends = [0, *(g.last for g in groups)]

@@ -7,25 +7,38 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import Choice
 from esl_ref.compiler.schedule import WHOLE, Group
 from esl_ref.planner.joint.front import STRIPS
 
-__all__ = ["neighbour"]
+__all__ = ["neighbour", "roomier"]
 
 _Groups = list[Group]
 PARTS = (2, 4, 8, 16)
 """How finely weights may be cut."""
 
 
-def neighbour(choice: Choice, random: Random) -> Choice:
+def neighbour(choice: Choice, lowered: Lowered, random: Random) -> Choice:
     """`choice` with one random change."""
     groups = list(choice.groups)
-    change = random.choice(_CHANGES)
-    if change is None:
+    change = random.choice((*_CHANGES, "parts", "room"))
+    if change == "parts":
         return replace(choice, parts=random.choice([p for p in PARTS if p != choice.parts]))
+    if change == "room":
+        return roomier(choice, lowered, random.choice(lowered.tasks).ofm.storage.name) or choice
+    assert callable(change)
     at = random.randrange(len(groups))
     return replace(choice, groups=tuple(change(groups, at, random)))
+
+
+def roomier(choice: Choice, lowered: Lowered, storage: str) -> Choice | None:
+    """`choice` with a row more in a storage; None if no group streams through it."""
+    streamed = [t for g in choice.groups if g.last - g.first > 1 for t in lowered.tasks[g.first : g.last - 1]]
+    if all(task.ofm.storage.name != storage for task in streamed):
+        return None
+    room = dict(choice.room)
+    return replace(choice, room=tuple(sorted((room | {storage: room.get(storage, 0) + 1}).items())))
 
 
 def _mode(group: Group, random: Random) -> Group:
@@ -76,7 +89,4 @@ def _halves(first: int, where: int, last: int, left: Group, right: Group) -> _Gr
     return found
 
 
-_CHANGES: tuple[Callable[[_Groups, int, Random], _Groups] | None, ...] = (
-    _restripped, _joined, _cut, _moved, _moved, None,
-)  # fmt: skip
-"""None: how finely the weights are cut."""
+_CHANGES: tuple[Callable[[_Groups, int, Random], _Groups], ...] = (_restripped, _joined, _cut, _moved, _moved)

@@ -98,7 +98,9 @@ class Pricer:
             steps = self._steps(group)
             rows = capacities(Schedule(tuple(steps), (group,)), self._grids)
             inside = {n: r for n, r in rows.items() if self._private(n, group)}
-            self._known[group] = GroupPrice(group, self._peak(group, steps, inside), *self._time(steps, inside))
+            self._known[group] = GroupPrice(
+                group, self._peak(group, steps, inside), *self._time(steps, inside, group.first == 0)
+            )
         return self._known[group]
 
     def alive(self, boundary: int) -> int:
@@ -159,10 +161,10 @@ class Pricer:
             peak = max(peak, alive)
         return peak
 
-    def _time(self, steps: list[Step], rows: Mapping[str, int]) -> tuple[int, int, int, int]:
-        """(warm, cold, bus, weight words) of a group's steps."""
+    def _time(self, steps: list[Step], rows: Mapping[str, int], cold: bool) -> tuple[int, int, int, int]:
+        """(warm, cold, bus, weight words) of a group's steps; `cold`: it is the first of all."""
         clock = clock_of(self.arch, self._costs)
-        ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock)
+        ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock, cold=cold)
         uses: list[Chunk] = []
         shares: list[list[Chunk]] = []
         for step in ordered:
@@ -172,10 +174,10 @@ class Pricer:
         turns = self._turns(ordered, shares, placements, clock.turns)
         words = sum(use.words for use, p in zip(uses, placements, strict=True) if p.load)
         bus = sum(turn.bus for turn in turns)
-        cold = _paced(turns, 0, clock.drain)
+        late = _paced(turns, 0, clock.drain)
         if self._circles(uses):
-            return cold, cold, bus, words
-        return _paced(turns, -self.reach, clock.drain), cold, bus, words
+            return late, late, bus, words
+        return _paced(turns, -self.reach, clock.drain), late, bus, words
 
     def _circles(self, uses: Sequence[Chunk]) -> bool:
         """Whether a group uses chunks again that do not fit together: it takes the weight SRAM over from its start, so

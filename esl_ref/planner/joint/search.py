@@ -8,7 +8,7 @@ in what order depends on the seed alone, so that the same seed gives the same pl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -18,7 +18,7 @@ from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.planner.joint.front import front
-from esl_ref.planner.joint.improve import neighbour
+from esl_ref.planner.joint.improve import neighbour, roomier
 from esl_ref.planner.joint.price import Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
 
@@ -32,6 +32,8 @@ TRUST = 1.12
 """Prices are within this factor of what the ESL machine predicts: what costs more than that cannot be the best."""
 ROOM = 1.25
 """Layouts may be this much smaller than the peak that their price names."""
+POLISH = 500
+"""Plans that polishing may rate, divided by the number of tasks, which says how long each takes."""
 BYTE_COSTS = (0.0, 0.125, 2.0)
 """Cycles that a byte of weights may count as besides those it takes: from nothing to hardly any weight twice."""
 
@@ -103,6 +105,31 @@ class Search:
                 if not self.late():
                     self.rater.rate(replace(plan.choice, weight_words=words))
 
+    def polish(self, plan: Rated, cost: Callable[[Rated], tuple[float, ...]]) -> Rated:
+        """`plan` with the weights cut otherwise and a row more in some buffers, as long as `cost` falls."""
+        left = max(8, POLISH // len(self.lowered.tasks))
+        moves = [*self._moves()]
+        while left > 0 and not self.late():
+            found = plan
+            for move in moves:
+                other = move(plan.choice)
+                if left <= 0 or other is None:
+                    continue
+                left -= other not in self.rater.known
+                self.effort.progress("polishing the plan", POLISH // len(self.lowered.tasks) - left, left)
+                found = min(found, self.rater.rate(other), key=cost)
+            if found is plan:
+                break
+            plan = found
+        return plan
+
+    def _moves(self) -> Iterator[Callable[[Choice], Choice | None]]:
+        """Small changes: how finely weights are cut; a row more for a buffer, those of early tasks first."""
+        for parts in (16, 4):
+            yield lambda choice, parts=parts: None if choice.parts == parts else replace(choice, parts=parts)  # type: ignore[misc]
+        for name in dict.fromkeys(task.ofm.storage.name for task in self.lowered.tasks):
+            yield lambda choice, name=name: roomier(choice, self.lowered, name)  # type: ignore[misc]
+
     def improve(self, better: Callable[[Rated], tuple[float, ...]] | None) -> None:
         """Try neighbours of the best plans by `better` (of any on the front, if None) until the time is over."""
         random, pool = Random(self.effort.seed), undominated(self.rated)
@@ -110,7 +137,7 @@ class Search:
             return
         while not self.late():
             ranked = sorted(pool, key=better)[:3] if better else pool
-            tried = neighbour(random.choice(ranked).choice, random)
+            tried = neighbour(random.choice(ranked).choice, self.lowered, random)
             self.effort.progress("trying neighbours", int(self.seconds), int(self.effort.seconds))
             if tried not in self.rater.known:
                 pool = undominated([*pool, self.rater.rate(tried)])
