@@ -42,6 +42,7 @@ class Builder:
         self.tensors: dict[str, Tensor] = {}
         self.notes = list(middle.notes)
         self._new_names: dict[str, str] = {}
+        self._taken: set[str] = set()
 
     def at(self, op: FloatOp) -> str:
         return f"{self.middle.path}: operator '{op.name}'"
@@ -52,7 +53,7 @@ class Builder:
     def fresh(self, hint: str) -> str:
         """A name that neither form of the model has."""
         name, number = hint, 1
-        while name in self.tensors or name in self._new_names.values():
+        while name in self.tensors or name in self._taken:
             name, number = f"{hint}#{number}", number + 1
         return name
 
@@ -94,9 +95,10 @@ class Builder:
         """Give a computed tensor the name the file has for it; False if it must keep its own."""
         if old == new or old in self.middle.inputs or old in self._new_names or new in self.tensors:
             return old == new
-        if new in self._new_names.values():
+        if new in self._taken:
             return False
         self._new_names[old] = new
+        self._taken.add(new)
         return True
 
     def finish(self, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:

@@ -178,7 +178,8 @@ def _add(low: Lowering, op: f.Add, *inputs: State) -> State:
 _LOWER: dict[type[FloatOp], Callable[..., State]] = {
     Quantise: _quantise, Dequantise: _dequantise, RequantShift: _shift, ClampBytes: _clamp_bytes,
     f.Conv: _wait, f.Dense: _wait, f.Add: _add, f.Sub: _wait, f.Mul: _wait,
-    f.AveragePool: _wait, f.Mean: _wait, f.Softmax: _wait, f.Activate: _activate, f.Concat: _concat, f.MaxPool: _max_pool, f.Pad: _pad, f.Reshape: _moved(ir.Reshape),
+    f.AveragePool: _wait, f.Mean: _wait, f.Softmax: _wait, f.Activate: _activate, f.Concat: _concat,
+    f.MaxPool: _max_pool, f.Pad: _pad, f.Reshape: _moved(ir.Reshape),
     f.Transpose: _moved(ir.Transpose, "perm"), f.Slice: _moved(ir.Slice, "begin", "end", "stride"),
     f.ResizeNearest: _moved(ir.ResizeNearest, "rows", "columns"),
 }  # fmt: skip
