@@ -35,12 +35,14 @@ __all__ = [
 class Choice:
     """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut,
     which storages are parked in external memory between groups, words of weight SRAM (None: as many as there is
-    room for), and how the model (all of it, so every segment says the same) is rewritten first."""
+    room for), whether network inputs and outputs are on chip as a whole instead of coming and leaving by rows, and how
+    the model (all of it, so every segment says the same) is rewritten first."""
 
     groups: tuple[Group, ...]
     parts: int = PARTS
     parked: frozenset[str] = frozenset()
     weight_words: int | None = None
+    whole_ends: bool = False
     rewriting: tuple[Rewriting, ...] = ()
     room: tuple[tuple[str, int], ...] = ()
     """Storages with rows that they hold beyond those alive at once, so that who fills them may run ahead."""
@@ -127,7 +129,7 @@ def _window_rows(graph: Graph, arch: Arch) -> int:
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
     """Steps in order over rolling storages, and their addresses."""
     lowered = lowered.spread if choice.parked else lowered
-    built = build(lowered, choice.groups, arch, trace=trace, parked=choice.parked)
+    built = build(lowered, choice.groups, arch, trace=trace, parked=choice.parked, whole_ends=choice.whole_ends)
     schedule = overlapped(roll(built, dict(choice.room)), arch)
     columns = max((columns_needed(s.task, arch.lanes) for s in schedule.steps if isinstance(s, Compute)), default=0)
     return Realised(schedule, plan_storage(_intervals(schedule)), columns)

@@ -61,16 +61,17 @@ def whole_view(storage: Storage, grid: RowGrid | None) -> View:
 
 @dataclass
 class _Leaver:
-    """A storage on its way out: `ready` of the rows of `view` are complete, `gone` of them are stored."""
+    """A storage on its way out, by rows or as a `whole`: `ready` rows of `view` are complete, `gone` are stored."""
 
     name: str
     view: View
     parked: bool
+    whole: bool = False
     ready: int = 0
     gone: int = 0
 
     def store(self) -> Iterator[Store]:
-        if self.gone < self.ready:
+        if self.gone < self.ready and not (self.whole and self.ready < self.view.height):
             yield Store(self.name, self.view, self.gone, self.ready, parked=self.parked)
             self.gone = self.ready
 
@@ -84,9 +85,9 @@ class Leaving:
     leavers: dict[str, list[_Leaver]] = field(default_factory=dict)
     done: dict[int, int] = field(default_factory=dict)
 
-    def add(self, name: str, view: View, *, parked: bool = False) -> None:
-        """Tensor or storage `name` is to be stored."""
-        self.leavers.setdefault(view.storage.name, []).append(_Leaver(name, view, parked))
+    def add(self, name: str, view: View, *, parked: bool = False, whole: bool = False) -> None:
+        """Tensor or storage `name` is to be stored, by rows or as a whole."""
+        self.leavers.setdefault(view.storage.name, []).append(_Leaver(name, view, parked, whole))
 
     def after(self, steps: Iterable[Step]) -> list[Step]:
         """The steps of one group with stores between them, each a strip late, so that the next need not wait."""

@@ -63,11 +63,13 @@ def layerwise_groups(lowered: Lowered, strips: int = 16) -> tuple[Group, ...]:
 
 def build(
     lowered: Lowered, groups: Sequence[Group], arch: Arch, *, trace: bool = False, parked: Collection[str] = (),
+    whole_ends: bool = False,
 ) -> Schedule:  # fmt: skip
     """Steps of all groups, with the stores of outputs as their rows are made (and of every tensor, to `trace`, once it
     is complete).
 
     parked: storages that are kept in external memory between the group that writes them and those that only read them.
+    whole_ends: inputs and outputs are on chip as a whole, from the first step on and until they are complete.
     """
     sources, grids = sources_and_grids(lowered)
     parked = parkable(lowered.tasks, [(g.first, g.last) for g in groups], parked)
@@ -75,7 +77,9 @@ def build(
     loaded: dict[str, int] = {}
     steps: list[Step] = []
     ends: list[int] = []
-    leaving = _leaving(lowered, sources, grids, parked)
+    leaving = _leaving(lowered, sources, grids, parked, whole_ends)
+    if whole_ends:
+        steps += _whole_inputs(lowered, sources, loaded)
     last_task = {task.tensor: i for i, task in enumerate(lowered.tasks)}
     for group in groups:
         builder = GroupBuilder(lowered, arch, group, done, loaded, sources, grids, parked)
@@ -91,18 +95,28 @@ def build(
 
 
 def _leaving(
-    lowered: Lowered, sources: dict[str, tuple[str, View]], grids: dict[str, RowGrid | None], parked: Collection[str]
-) -> Leaving:
+    lowered: Lowered, sources: dict[str, tuple[str, View]], grids: dict[str, RowGrid | None], parked: Collection[str],
+    whole: bool,
+) -> Leaving:  # fmt: skip
     """What is to be stored: the segment's outputs that tasks write, and parked storages."""
     leaving = Leaving(lowered.tasks, grids)
     written = {task.tensor for task in lowered.tasks}
     for name in lowered.segment.outputs:
         if name in written:
-            leaving.add(name, lowered.binder.view(name))
+            leaving.add(name, lowered.binder.view(name), whole=whole)
     storages = {t.ofm.storage.name: t.ofm.storage for t in lowered.tasks}
     for name in sorted(set(parked) - set(sources)):
         leaving.add(name, whole_view(storages[name], grids[name]), parked=True)
     return leaving
+
+
+def _whole_inputs(
+    lowered: Lowered, sources: dict[str, tuple[str, View]], loaded: dict[str, int]
+) -> Iterator[Load]:
+    for storage, (tensor, view) in sources.items():
+        if tensor in lowered.segment.inputs:
+            yield Load(tensor, view, 0, view.height)
+            loaded[storage] = view.height
 
 
 def _rolls(lowered: Lowered, index: int, group: Group) -> bool:

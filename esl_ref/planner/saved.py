@@ -37,6 +37,7 @@ def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dic
             "parts": choice.parts,
             "parked": sorted(choice.parked),
             "weight_words": choice.weight_words,
+            "whole_ends": choice.whole_ends,
             "rewriting": as_records(choice.rewriting),
             "room": [list(more) for more in choice.room],
         }
@@ -98,7 +99,8 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
         groups = tuple(Group(*map(int, group)) for group in record["groups"])
         words = record["weight_words"]
         choice = Choice(
-            groups, int(record["parts"]), frozenset(record["parked"]), None if words is None else int(words)
+            groups, int(record["parts"]), frozenset(record["parked"]), None if words is None else int(words),
+            bool(record["whole_ends"]),
         )
         choice = replace(choice, room=tuple((str(name), int(rows)) for name, rows in record["room"]))
     except (KeyError, TypeError, ValueError) as error:

@@ -74,32 +74,32 @@ class TiledChain:
             for node, box in zip(self.chain.nodes, boxes, strict=True)
         )
 
-    @cached_property
-    def inner(self) -> int:
-        """Most bytes that the maps between the layers of one tile take: two neighbours are alive at a time."""
-        return max(self._steps(boxes) for boxes in self.tiles)
-
-    def _steps(self, boxes: Sequence[Box]) -> int:
-        sizes = self.sizes(boxes)
-        # The first layer reads the source, the last one writes the result: both are whole and counted elsewhere.
-        alive = [0, *sizes[:-1], 0]
-        return max(a + b for a, b in zip(alive, alive[1:], strict=False))
-
     def sizes(self, boxes: Sequence[Box]) -> list[int]:
         """Bytes of every layer's output box."""
         return [b.area * n.shape[2] * n.itemsize for b, n in zip(boxes, self.chain.nodes, strict=True)]
 
-    @property
+    @cached_property
     def nbytes(self) -> int:
-        """Predicted on-chip bytes: the whole source, the whole result and the largest tile's inner maps."""
-        return self.chain.source.nbytes + self.chain.nodes[-1].nbytes + self.inner
+        """Predicted on-chip bytes: the most that is alive at any layer of any tile."""
+        return max(self._alive(t, boxes) for t, boxes in enumerate(self.tiles))
+
+    def _alive(self, number: int, boxes: Sequence[Box]) -> int:
+        """Most bytes alive in one tile: two neighbouring maps, the whole source until the last tile has read it, and
+        the whole result from the first tile's last layer on."""
+        source, result = self.chain.source.nbytes, self.chain.nodes[-1].nbytes
+        inner = [0, *self.sizes(boxes)[:-1], 0]
+        depth, last = len(boxes), len(self.tiles) - 1
+        return max(
+            inner[k] + inner[k + 1] + source * (number < last or k == 0) + result * (number > 0 or k == depth - 1)
+            for k in range(depth)
+        )
 
     def problem(self) -> layout.Problem:
         """The buffers that execution allocates, one step per tile and layer."""
         depth = len(self.chain.nodes)
         end = depth * len(self.tiles)
-        buffers = [layout.Buffer("source", 0, end, self.chain.source.nbytes)]
-        buffers.append(layout.Buffer("result", 0, end, self.chain.nodes[-1].nbytes))
+        buffers = [layout.Buffer("source", 0, end - depth + 1, self.chain.source.nbytes)]
+        buffers.append(layout.Buffer("result", depth - 1, end, self.chain.nodes[-1].nbytes))
         for t, boxes in enumerate(self.tiles):
             for k, size in enumerate(self.sizes(boxes)[:-1]):
                 buffers.append(layout.Buffer(f"{t}/{k}", t * depth + k, t * depth + k + 2, size))
