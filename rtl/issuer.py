@@ -10,6 +10,7 @@ from amaranth.utils import bits_for
 
 from esl_ref.arch import Arch
 from esl_ref.program.fields import ErrorCode, Opcode
+from rtl.delay import hold
 from rtl.layouts import COMPUTE_LAYOUT, command_payload
 from rtl.op import WEIGHT_BITS, Cause, op_layout
 from rtl.register_fifo import RegisterFifo
@@ -141,9 +142,10 @@ class Issuer(wiring.Component):
     def _elaborate_start(self, m: Module, in_flight: RegisterFifo) -> None:
         waiting = self._waits["load"] | self._waits["store"] | self._waits["compute"]
         free = ~self._active | self._finish
-        ready = self._held & self._examined & ~waiting & free & in_flight.push.ready & ~self.error
+        able = Signal()
         m.d.comb += [
-            self._start.eq(ready & ~self._bad),
+            able.eq(self._held & self._examined & ~waiting & in_flight.push.ready & ~self.error),
+            self._start.eq(able & ~self._bad & free),
             in_flight.push.valid.eq(self._start),
             in_flight.push.payload.index.eq(self._upcoming_index),
             in_flight.push.payload.tag.eq(self._upcoming.tag),
@@ -158,7 +160,7 @@ class Issuer(wiring.Component):
             m.d.sync += [self._active.eq(1), self.current.eq(self._upcoming), self._index.eq(self._upcoming_index)]
         with m.Elif(self._finish):
             m.d.sync += self._active.eq(0)
-        with m.If(ready & self._bad):
+        with m.If(able & self._bad & free):
             self._fail(m, self._upcoming_index)
 
     def _fail(self, m: Module, index: Value) -> None:
@@ -168,27 +170,27 @@ class Issuer(wiring.Component):
     def _elaborate_walks(self, m: Module) -> Value:
         """Walkers by kind of command; their op and whether an advance goes on to the next group."""
         walks: list[Walk] = [KernelWalk(self.arch), WindowWalk(self.arch), OperandWalk(self.arch)]
-        kind = Signal(range(len(walks)))
+        kinds = Signal(len(walks))  # one bit each: which of them walks
         next_group = Signal()
         with m.If(self._start):
             with m.Switch(self._upcoming.opcode):
                 with m.Case(Opcode.DEPTHWISE_WINDOW):
-                    m.d.sync += kind.eq(1)
+                    m.d.sync += kinds.eq(2)
                 with m.Case(Opcode.ELTWISE):
-                    m.d.sync += kind.eq(2)
+                    m.d.sync += kinds.eq(4)
                 with m.Default():
-                    m.d.sync += kind.eq(0)
+                    m.d.sync += kinds.eq(1)
         for number, walk in enumerate(walks):
             m.submodules[f"walk_{number}"] = walk
             m.d.comb += [
                 walk.upcoming.eq(self._upcoming),
                 walk.current.eq(self.current),
                 walk.load.eq(self._start),
-                walk.advance.eq(self.issue & (kind == number)),
+                walk.advance.eq(self.issue & kinds[number]),
             ]
-        with m.Switch(kind):
+        with m.Switch(kinds):
             for number, walk in enumerate(walks[1:], start=1):
-                with m.Case(number):
+                with m.Case(1 << number):
                     m.d.comb += [self.op.eq(walk.op), next_group.eq(walk.next_group)]
             with m.Default():
                 m.d.comb += [self.op.eq(walks[0].op), next_group.eq(walks[0].next_group)]
@@ -215,10 +217,17 @@ class Issuer(wiring.Component):
     def _elaborate_issue(self, m: Module, header_due: Value) -> None:
         """Decides what this cycle's issue slot does."""
         op = self.op
-        gap = Signal(range(header_gap(self.arch) + 1))  # cycles until the shadow records may be written
-        spacing = Signal(range(self.arch.post_interval + 1))  # cycles until the post-processor takes a result
         first_of_group = Signal()
+        self._emits = emits = self.issue & op.emit
+        shadow_in_use = hold(m, emits & first_of_group, header_gap(self.arch) - 1, "shadow_in_use")
+        spacing = hold(m, emits, self.arch.post_interval - 1, "spacing")
+        runs, reads_header, emits_late = Signal(), Signal(), Signal()
         m.d.comb += [
+            runs.eq(self._active & ~self.error),
+            reads_header.eq(header_due & ~shadow_in_use),
+            emits_late.eq(header_due | spacing | (self.current.acc_in & self._slots_busy)),
+            self.header.eq(runs & reads_header),
+            self.issue.eq(runs & ~reads_header & ~(op.emit & emits_late) & ~(op.read & self.port_taken)),
             self.end.eq(self.issue & op.end),
             self._finish.eq(self.end),
             self.new_group.eq(first_of_group),
@@ -227,24 +236,13 @@ class Issuer(wiring.Component):
             m.d.comb += self.cause.eq(Cause.NONE)
         with m.Elif(~self._active):
             m.d.comb += self.cause.eq(self._reason_not_started())
-        with m.Elif(header_due & (gap == 0)):
-            m.d.comb += [self.header.eq(1), self.cause.eq(Cause.OVERHEAD)]
-        with m.Elif(op.emit & (header_due | (spacing != 0) | (self.current.acc_in & self._slots_busy))):
+        with m.Elif(reads_header | (op.emit & emits_late)):
             m.d.comb += self.cause.eq(Cause.OVERHEAD)
         with m.Elif(op.read & self.port_taken):
             m.d.comb += self.cause.eq(Cause.DMA)
         with m.Else():
-            m.d.comb += [self.issue.eq(1), self.cause.eq(Mux(op.array, Cause.MAC, Cause.VECTOR))]
+            m.d.comb += self.cause.eq(Mux(op.array, Cause.MAC, Cause.VECTOR))
 
-        self._emits = emits = self.issue & op.emit
-        with m.If(emits & first_of_group):
-            m.d.sync += gap.eq(header_gap(self.arch) - 1)
-        with m.Elif(gap != 0):
-            m.d.sync += gap.eq(gap - 1)
-        with m.If(emits):
-            m.d.sync += spacing.eq(self.arch.post_interval - 1)
-        with m.Elif(spacing != 0):
-            m.d.sync += spacing.eq(spacing - 1)
         with m.If(self.header):
             m.d.sync += first_of_group.eq(1)
         with m.Elif(emits):
@@ -254,16 +252,12 @@ class Issuer(wiring.Component):
         """Counts results for their accumulator slots; a slot past the last is found when a result wants it."""
         uses = self.current.acc_in | self.current.acc_out
         place = Signal(bits_for(255), reset_less=True)
-        busy = Signal(range(SLOT_GAP))
         with m.If(self._start):
             m.d.sync += place.eq(self._upcoming.acc_base)
         with m.Elif(self._emits & (place != 255)):
             m.d.sync += place.eq(place + 1)
-        with m.If(self._emits & self.current.acc_out):
-            m.d.sync += busy.eq(SLOT_GAP - 1)
-        with m.Elif(busy != 0):
-            m.d.sync += busy.eq(busy - 1)
-        m.d.comb += [self.slot.eq(place), self._slots_busy.eq(busy != 0)]
+        busy = hold(m, self._emits & self.current.acc_out, SLOT_GAP - 1, "slots_busy")
+        m.d.comb += [self.slot.eq(place), self._slots_busy.eq(busy)]
         with m.If(self._emits & uses & (place >= self.arch.acc_words)):
             self._fail(m, self._index)
 

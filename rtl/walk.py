@@ -61,6 +61,9 @@ class Loops:
 
     counts    level -> iterations, as a function of the command
     exhausted level -> condition under which the level has just one iteration, whatever its count
+
+    Whether a level is in its first or last iteration is kept in a register of its own, beside the counter: everything
+    that issues depends on it in the same cycle, and a comparison would stand at the head of the longest path there is.
     """
 
     def __init__(
@@ -72,29 +75,35 @@ class Loops:
         self.at_start: dict[str, Value] = {}
         self.step: dict[str, Value] = {}
         """level -> this advance moves this level on (and restarts those inside)"""
-        counters, reloads = {}, {}
-        for level, count in counts.items():
-            width = len(Value.cast(count(walk.current)))
-            counters[level] = Signal(width, name=f"{level}_left")
-            reloads[level] = decremented(count(walk.current))
-            self.last[level] = counters[level] == 0
-            self.at_start[level] = counters[level] == reloads[level]
-            if exhausted and level in exhausted:
-                self.last[level] |= exhausted[level]
+        final = {level: Signal(name=f"{level}_final") for level in counts}
+        for level in counts:
+            self.at_start[level] = Signal(name=f"{level}_at_start")
+            self.last[level] = final[level] | exhausted[level] if exhausted and level in exhausted else final[level]
         inner_last: Value = walk.advance
         for level in reversed(self.levels):
             self.step[level] = Signal(name=f"step_{level}")
             m.d.comb += self.step[level].eq(inner_last & ~self.last[level])
             inner_last = inner_last & self.last[level]
-        for place, level in enumerate(self.levels):
-            counter = counters[level]
-            with m.If(walk.load):
-                m.d.sync += counter.eq(decremented(counts[level](walk.upcoming)))
-            if place > 0:
-                with m.Elif(self.any_step(self.levels[:place])):
-                    m.d.sync += counter.eq(reloads[level])
-            with m.Elif(self.step[level]):
-                m.d.sync += counter.eq(counter - 1)
+        for place, (level, count) in enumerate(counts.items()):
+            self._count(level, count, self.any_step(self.levels[:place]), final[level])
+
+    def _count(self, level: str, count: Start, restart: Value, final: Signal) -> None:
+        """The counter of one level: iterations left after this one, and its flags."""
+        m, walk, at_start = self.m, self.walk, self.at_start[level]
+        left = Signal(len(Value.cast(count(walk.current))), name=f"{level}_left")
+        single = Signal(name=f"{level}_single")
+
+        def begin(iterations: Value, one: Value) -> None:
+            m.d.sync += [left.eq(decremented(iterations)), final.eq(one), at_start.eq(1)]
+
+        with m.If(walk.load):
+            one = count(walk.upcoming) <= 1
+            m.d.sync += single.eq(one)
+            begin(count(walk.upcoming), one)
+        with m.Elif(restart):
+            begin(count(walk.current), single)
+        with m.Elif(self.step[level]):
+            m.d.sync += [left.eq(left - 1), final.eq(left == 1), at_start.eq(0)]
 
     def any_step(self, levels: list[str]) -> Value:
         """One of these levels moves on."""

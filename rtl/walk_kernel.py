@@ -31,7 +31,9 @@ class KernelWalk(Walk):
         })
         convolves = Signal()
         pools = Signal()
-        m.d.comb += [convolves.eq(now.opcode == Opcode.CONV), pools.eq(now.opcode == Opcode.POOL)]
+        with m.If(self.load):
+            opcode = self.upcoming.opcode
+            m.d.sync += [convolves.eq(opcode == Opcode.CONV), pools.eq(opcode == Opcode.POOL)]
         last = loops.all_last(*KERNEL)
         new_pixel = loops.any_step([*PIXEL])
         same_pixel = loops.any_step([*KERNEL])
@@ -47,12 +49,13 @@ class KernelWalk(Walk):
 
         # DEPTHWISE_TAPS fires after every lanes-th tap and after the last.
         tap = Signal(range(lanes))
+        full = Signal()  # tap == lanes - 1
         fired = Signal()
-        fires = (tap == lanes - 1) | last
+        fires = full | last
         with m.If(self.load | new_pixel):
-            m.d.sync += [tap.eq(0), fired.eq(0)]
+            m.d.sync += [tap.eq(0), full.eq(0), fired.eq(0)]
         with m.Elif(same_pixel):
-            m.d.sync += [tap.eq(tap + 1), fired.eq(fired | fires)]
+            m.d.sync += [tap.eq(tap + 1), full.eq(tap == lanes - 2), fired.eq(fired | fires)]
 
         # Weight words follow each other within a pixel and start again with the next.
         group_weight = Signal(WEIGHT_BITS)

@@ -88,11 +88,19 @@ class WindowWalk(Walk):
     def _countdown(self, m: Module, loops: Loops, name: str, level: str, first: Start, stride: Value) -> Value:
         """High in iteration `first` of the level and every `stride` after it, in each iteration of the outer levels."""
         wait = Signal(8, name=f"{name}_wait")
+        now = Signal(name=f"{name}_fires")  # wait == 0
         outer = loops.levels[: loops.levels.index(level)]
+
+        def begin(count: Value) -> None:
+            m.d.sync += [wait.eq(count), now.eq(count == 0)]
+
         with m.If(self.load):
-            m.d.sync += wait.eq(first(self.upcoming))
+            begin(first(self.upcoming))
         with m.Elif(loops.any_step(outer)):
-            m.d.sync += wait.eq(first(self.current))
+            begin(first(self.current))
         with m.Elif(loops.step[level]):
-            m.d.sync += wait.eq(Mux(wait == 0, decremented(stride), wait - 1))
-        return wait == 0
+            m.d.sync += [
+                wait.eq(Mux(now, decremented(stride), wait - 1)),
+                now.eq(Mux(now, stride <= 1, wait == 1)),
+            ]
+        return now
