@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delay lines: lengths, reset of valid bits only."""
+"""Delay lines: lengths, reset of valid bits only. Hold-offs: their cycles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.sim import Simulator
 
-from rtl.delay import delay
+from rtl.delay import delay, hold
 
 
 @pytest.mark.parametrize("cycles", [0, 1, 4])
@@ -52,3 +52,22 @@ def test_reset_clears_valid_lines_only() -> None:
 def test_negative_delays_are_refused() -> None:
     with pytest.raises(ValueError, match="delay of x must not be negative, not -1"):
         delay(Module(), Signal(), -1, name="x")
+
+
+@pytest.mark.parametrize("cycles", [0, 1, 2, 5])
+def test_a_hold_off_lasts_its_cycles_and_can_be_renewed(cycles: int) -> None:
+    m, start = Module(), Signal()
+    m.d.sync += Signal().eq(1)
+    m.d.comb += (busy := Signal()).eq(hold(m, start, cycles, "busy"))
+    starts = {3, 5, 20, 21}
+
+    async def bench(ctx) -> None:
+        for now in range(40):
+            ctx.set(start, now in starts)
+            assert ctx.get(busy) == any(then < now <= then + cycles for then in starts)
+            await ctx.tick()
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
