@@ -141,3 +141,18 @@ def test_results_return_to_the_files_numbers_and_are_written_reproducibly(tmp_pa
     with pytest.raises(InputError, match="cannot be written"):
         write_npz(tmp_path / "absent" / "a.npz", shown)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64, np.float32])
+def test_the_files_own_axis_order_and_back(kind: Any) -> None:
+    """A file of NCHW uint8: any array of such numbers arrives as NHWC int8, and results leave as they came."""
+    quant = Quant((1.0,), (-128,))
+    nhwc = Tensor("x", (1, 4, 5, 3), np.dtype(np.int8), quant, file_offset=128, file_axes=(0, 2, 3, 1))
+    nchw = np.random.default_rng(1).integers(0, 256, (1, 3, 4, 5)).astype(kind)
+    value, _ = fit(nchw, nhwc, "x")
+    assert value.shape == (1, 4, 5, 3) and value.dtype == np.int8
+    assert np.array_equal(value.astype(int) + 128, nchw.transpose(0, 2, 3, 1))
+    back = as_in_file(graph(nhwc), {"x": value})["x"]
+    assert back.dtype == np.uint8 and np.array_equal(back, nchw)
+    with pytest.raises(InputError, match=r"\[1, 3, 4, 5\] is needed"):
+        fit(nchw.transpose(0, 2, 3, 1), nhwc, "x")

@@ -225,7 +225,7 @@ def _softmax(d: Dice) -> Drawn:
 def _quantize(d: Dice) -> Drawn:
     scale = float(np.float32(np.exp(d.rng.uniform(-6, 3))))
     values = d.rng.integers(-600, 600, (1, 40)) * np.float32(scale) / 2 if d.int(0, 1) else d.rng.normal(0, 99, (1, 40))
-    op = ir.Quantize("quantize", ("in",), ("out",), scale, d.zero())
+    op = ir.Quantize("quantize", ("in",), ("out",), scale, d.zero(), ties_even=d.int(0, 1) == 1)
     return op, (values.astype(np.float32),), _tensor((1, 40))
 
 
