@@ -38,6 +38,9 @@ __all__ = ["equalise"]
 _LARGEST = 64.0
 """Factors stay within 1/64 .. 64 of their mean: what is further away is better left to clip than to trust."""
 _BITS = 8
+_FAINT = 0.01
+_BELOW = (1.0, 0.5, 0.25, 0.1)
+"""What negative values count beside positive ones in a channel's range."""
 _POWERS = (0.25, 0.5, 0.75, 1.0)
 _GAIN = 0.8
 """Expected noise must fall to this share for a tensor to be touched: the estimate is no better than that."""
@@ -80,6 +83,20 @@ def _chains(graph: FloatGraph) -> list[_Chain]:
     return found
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """Weights of a convolution, and the mean energy of its output channels."""
+
+    weight: FloatArray
+    energy: FloatArray
+
+
+def _reader(op: Conv, statistics: Statistics) -> _Reader:
+    energy = statistics[op.output].mean_square
+    # A channel that hardly ever says anything shall not decide.
+    return _Reader(_weights(op), energy + _FAINT * energy.mean() + np.finfo(np.float64).tiny)
+
+
 def _weights(op: Conv) -> FloatArray:
     """Weights by input channel that they meet: [groups, units per group, taps, channels per group], float64."""
     units, kh, kw, depth = op.weight.shape
@@ -92,15 +109,24 @@ def _step(statistics: TensorStatistics, factors: FloatArray) -> float:
     return float((high / factors).max(initial=0) - (low / factors).min(initial=0)) / 255
 
 
-def _noise(weights: list[FloatArray], rounded: list[TensorStatistics], factors: FloatArray) -> float:
-    """Expected noise of the convolutions' sums when channels are divided by `factors`, from rounding the tensors on
-    the way and from rounding the weights. A rounding step d makes noise of d^2 / 12."""
-    tensor_noise, total = sum(_step(s, factors) ** 2 for s in rounded), 0.0
-    for weight in weights:
-        scaled = weight * factors.reshape(len(weight), 1, 1, -1)
-        energy = (rounded[-1].mean_square / factors**2).reshape(len(weight), 1, 1, -1)
-        weight_noise = np.square(np.abs(scaled).max(axis=(2, 3)) / 127) * energy.sum(axis=(2, 3)) * weight.shape[2]
-        total += float((tensor_noise * np.square(scaled).sum(axis=(2, 3)) + weight_noise).sum())
+def _noise(readers: list[_Reader], rounded: list[TensorStatistics], factors: FloatArray) -> float:
+    """Expected noise of the convolutions' sums, as a share of each sum's energy, when channels are divided by
+    `factors`: from rounding the tensors on the way and from rounding the weights. A rounding step d makes noise of
+    d^2 / 12."""
+    # What of a tensor's noise is left in the last one, channel by channel: a leaky activation takes most of it away
+    # where the channel is negative. The share of its energy that is left tells how much.
+    tensor_noise, total = np.zeros(factors.size), 0.0
+    for tensor in rounded:
+        share = rounded[-1].mean_square / np.maximum(tensor.mean_square, np.finfo(np.float64).tiny)
+        tensor_noise += _step(tensor, factors) ** 2 * np.minimum(share, 1.0)
+    for reader in readers:
+        groups, units, taps, depth = reader.weight.shape
+        scaled = reader.weight * factors.reshape(groups, 1, 1, -1)
+        energy = (rounded[-1].mean_square / factors**2).reshape(groups, 1, 1, -1)
+        weight_noise = np.square(np.abs(scaled).max(axis=(2, 3)) / 127) * energy.sum(axis=(2, 3)) * taps
+        spread = tensor_noise.reshape(groups, 1, 1, -1)
+        noise = (spread * np.square(scaled)).sum(axis=(2, 3)) + weight_noise
+        total += float((noise / reader.energy.reshape(groups, units)).sum())
     return total / 12
 
 
@@ -110,9 +136,9 @@ def _rounded(factors: FloatArray) -> FloatArray:
     return np.asarray(np.ldexp(np.rint(mantissa * 2.0**_BITS), exponent - _BITS))
 
 
-def _candidates(weights: list[FloatArray], largest: FloatArray) -> Iterator[FloatArray]:
+def _candidates(readers: list[_Reader], largest: FloatArray) -> Iterator[FloatArray]:
     """Powers of each channel's range, and of its range beside the weights that read it, with a mean of 1."""
-    use = np.max([_use(weight) for weight in weights], axis=0)
+    use = np.max([_use(reader.weight) for reader in readers], axis=0)
     alive = (largest > 0) & (use > 0)
     if not alive.any():
         return
@@ -132,12 +158,13 @@ def _use(weight: FloatArray) -> FloatArray:
 
 def _factors(chain: _Chain, statistics: Statistics) -> FloatArray | None:
     """What to divide each channel by so that the noise is least; None if nothing is clearly better than 1."""
-    weights = [_weights(op) for op in chain.last]
+    readers = [_reader(op, statistics) for op in chain.last]
     rounded = [statistics[name] for name in chain.tensors]
-    best, least = None, _GAIN * _noise(weights, rounded, np.ones(rounded[0].largest.size))
-    for largest in (s.largest for s in rounded):
-        for factors in _candidates(weights, largest):
-            noise = _noise(weights, rounded, factors)
+    best, least = None, _GAIN * _noise(readers, rounded, np.ones(rounded[0].largest.size))
+    low, high = rounded[0].bounds
+    for weight in _BELOW:
+        for factors in _candidates(readers, np.maximum(high, -weight * low)):
+            noise = _noise(readers, rounded, factors)
             if noise < least:
                 best, least = factors, noise
     return best
