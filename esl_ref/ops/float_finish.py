@@ -7,10 +7,10 @@ floor((floor(x) + i) / 2**n) = floor((x + i) / 2**n) for whole i:
 
     value = floor(v + h + 1/2),  v = a m 2**-(31 + n),  h = +-2**-(n + 1) with the sign of a, no h where n = 0.
 
-(Where a < 0 and yet srdhm(a, m) = 0, both forms give 0.) SINGLE is the same without h. Every term is a multiple of
-2**-(31 + n). A double holds all such multiples below 2**(22 - n), so for n <= 12 nothing rounds while |v| <= 2**9, and
-512 is beyond every clamp of int8, zero point included. Further out each step still is monotone in a, so the result
-stays beyond the clamp. `floor` is a conversion to uint8 of the clamped value, 128 higher than the int8 asked for.
+(Where a < 0 and yet srdhm(a, m) = 0, both forms give 0.) SINGLE is the same without h, EVEN is v to the nearest
+integer, ties to even. Every term is a multiple of 2**-(31 + n). A double holds all such multiples below 2**(22 - n),
+so for n <= 12 nothing rounds while |v| <= 2**9, and 512 is beyond every clamp of int8, zero point included. Further out
+each step still is monotone in a, so the result stays beyond the clamp. `floor` is a conversion to uint8 of the clamped value, 128 higher than the int8 asked for.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _LARGEST_CONSTANT = 1 << 30  # with an accumulator below 2**24 added, it stays w
 def _exact(requant: Requant, act: Act, constant: Array, dtype: np.dtype[np.generic]) -> bool:
     mul, shift = requant.multiplier, requant.shift
     return bool(
-        requant.profile in (Profile.TFLITE, Profile.SINGLE)
+        requant.profile in (Profile.TFLITE, Profile.SINGLE, Profile.EVEN)
         and dtype == np.int8 and -_OFFSET <= act.low <= act.high < _OFFSET and -_OFFSET <= act.zero_point < _OFFSET
         and np.all((mul >= 0) & (mul < 1 << 31)) and np.all((shift <= 0) & (shift >= -LARGEST_SHIFT))
         and np.all(np.abs(constant) < _LARGEST_CONSTANT)
@@ -45,7 +45,8 @@ def _exact(requant: Requant, act: Act, constant: Array, dtype: np.dtype[np.gener
 def _in_double(requant: Requant, act: Act, constant: Array) -> Callable[[Array], Array]:
     scale = np.ldexp(np.asarray(requant.multiplier, np.float64), requant.shift - 31)
     nudge = np.ldexp(0.5, requant.shift) * (requant.shift < 0) * (requant.profile is Profile.TFLITE)
-    bias, offset = constant.astype(np.float64), act.zero_point + 0.5 + _OFFSET
+    even = requant.profile is Profile.EVEN
+    bias, offset = constant.astype(np.float64), act.zero_point + (0.0 if even else 0.5) + _OFFSET
     low, high = act.low + _OFFSET, act.high + _OFFSET
     scratch = np.empty((2, max(1, _SCRATCH_ELEMENTS // len(constant)), len(constant)))
 
@@ -59,6 +60,8 @@ def _in_double(requant: Requant, act: Act, constant: Array) -> Callable[[Array],
             value *= scale
             if nudge.any():
                 value += np.copysign(nudge, value, out=nudged)
+            if even:
+                np.rint(value, out=value)
             value += offset
             shifted[first : first + len(part)] = np.clip(value, low, high, out=value)
         shifted ^= _OFFSET

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from esl_ref.errors import UnsupportedError
+from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.floating.graph import Conv, Dense, FloatGraph
 from esl_ref.frontends.onnx.importer import import_middle
 from esl_ref.frontends.onnx.integer import integer_graph
@@ -66,7 +66,10 @@ def _holds_integers(middle: Middle) -> bool:
     for op in middle.ops:
         if isinstance(op, Conv | Dense):
             parameters += [op.weight, op.bias]
-    return all(not isinstance(p, QuantisedParameter) and not (p.load() % 1).any() for p in parameters)
+    try:
+        return all(not isinstance(p, QuantisedParameter) and not (p.load() % 1).any() for p in parameters)
+    except ModelError:  # weights that are missing or not numbers are the reader's to complain of
+        return False
 
 
 def _load(middle: Middle, path: Path | None, types: Mapping[str, npt.DTypeLike] | None) -> Graph | FloatGraph:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from esl_ref.frontends.onnx.schema import Array
 from esl_ref.ir import Act
 from esl_ref.numerics import Profile, Requant, quantise_multiplier
 
-__all__ = ["PROFILE", "byte_table", "clamp_of", "identity_requant", "quantise_values", "requant_of"]
+__all__ = ["PROFILE", "byte_table", "clamp_of", "identity_requant", "is_linear", "quantise_values", "requant_of"]
 
 PROFILE = Profile.EVEN
 """Of models with scales: the profile whose results are nearest to the standard's (docs/onnx.md has the counts)."""
@@ -70,6 +69,6 @@ def clamp_of(activation: Activation, scale: float, zero: int) -> Act | None:
     return Act(zero, limits[0], limits[1])
 
 
-def is_linear(activation: Any) -> bool:
+def is_linear(activation: Activation) -> bool:
     """Whether there is no activation."""
-    return bool(activation.function is Function.LINEAR)
+    return activation.function is Function.LINEAR

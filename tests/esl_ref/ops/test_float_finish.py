@@ -24,7 +24,7 @@ LIMIT = (1 << 24) - 1
 multiplier = st.one_of(
     st.integers(0, (1 << 31) - 1), st.sampled_from([0, 1, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, (1 << 31) - 1])
 )
-profile = st.sampled_from([Profile.TFLITE, Profile.SINGLE])
+profile = st.sampled_from([Profile.TFLITE, Profile.SINGLE, Profile.EVEN])
 
 
 def both(acc: Any, requant: Requant, act: Act, constant: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -57,7 +57,7 @@ def test_equals_the_integer_form(scales: list[tuple[int, int]], form: Profile, a
     np.testing.assert_array_equal(fast, exact)
 
 
-@pytest.mark.parametrize("form", [Profile.TFLITE, Profile.SINGLE])
+@pytest.mark.parametrize("form", [Profile.TFLITE, Profile.SINGLE, Profile.EVEN])
 @pytest.mark.parametrize("shift", range(LARGEST_SHIFT + 1))
 def test_ties(form: Profile, shift: int) -> None:
     """A multiplier of one half makes every other accumulator a tie of one rounding or the other."""
@@ -68,7 +68,7 @@ def test_ties(form: Profile, shift: int) -> None:
     assert len(np.unique(fast)) == 256
 
 
-@pytest.mark.parametrize("form", [Profile.TFLITE, Profile.SINGLE])
+@pytest.mark.parametrize("form", [Profile.TFLITE, Profile.SINGLE, Profile.EVEN])
 @pytest.mark.parametrize("shift", [1, 7, LARGEST_SHIFT])
 def test_products_closest_to_a_step(form: Profile, shift: int) -> None:
     """acc * multiplier a few units of 2**-(31 + n) above and below a step, searched for: no random case comes near."""

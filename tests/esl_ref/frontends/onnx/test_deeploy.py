@@ -132,6 +132,27 @@ def test_the_rule_on_random_inputs(signed: float, levels: float, tmp_path: Path)
     assert np.array_equal(made, exact)
 
 
+def test_inputs_beside_the_model_say_the_types(tmp_path: Path) -> None:
+    """Only small integers, and only for models on integers, count; a float model beside them stays one."""
+    path = tmp_path / "network.onnx"
+    path.write_bytes(requant_shift(1.0, 0.0))
+    for values, offset in ((np.full((1, 4, 3, 3), 200), 128), (np.full((1, 4, 3, 3), -3.0), 0)):
+        np.savez(tmp_path / "inputs.npz", x=values)
+        graph = load_file(path)
+        assert isinstance(graph, ir.Graph) and graph.tensors["x"].file_offset == offset
+        assert "inputs.npz beside the model" in graph.notes[0]
+    for values in (np.full((1, 4, 3, 3), 0.5), np.full((1, 4, 3, 3), 300), np.array([-1, 200])):
+        np.savez(tmp_path / "inputs.npz", x=values)
+        graph = load_file(path)
+        assert isinstance(graph, ir.Graph) and graph.tensors["x"].file_offset == 0 and not graph.notes
+    (tmp_path / "inputs.npz").write_bytes(b"PK damaged")
+    load_file(path)
+    np.savez(tmp_path / "inputs.npz", x=np.full((1, 4, 3, 3), 200))
+    weights = np.full((2, 4, 1, 1), 0.25, np.float32)
+    path.write_bytes(model([node("Conv", ["x", "w"], ["y"])], {"x": ((1, 4, 3, 3), np.float32)}, ["y"], {"w": weights}))
+    assert not isinstance(load_file(path), ir.Graph)
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
