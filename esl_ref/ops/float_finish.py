@@ -10,7 +10,8 @@ floor((floor(x) + i) / 2**n) = floor((x + i) / 2**n) for whole i:
 (Where a < 0 and yet srdhm(a, m) = 0, both forms give 0.) SINGLE is the same without h, EVEN is v to the nearest
 integer, ties to even. Every term is a multiple of 2**-(31 + n). A double holds all such multiples below 2**(22 - n),
 so for n <= 12 nothing rounds while |v| <= 2**9, and 512 is beyond every clamp of int8, zero point included. Further out
-each step still is monotone in a, so the result stays beyond the clamp. `floor` is a conversion to uint8 of the clamped value, 128 higher than the int8 asked for.
+each step still is monotone in a, so the result stays beyond the clamp. `floor` is a conversion to uint8 of the clamped
+value, 128 higher than the int8 asked for.
 """
 
 from __future__ import annotations
