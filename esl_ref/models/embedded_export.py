@@ -1,176 +1,97 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Post-training quantisation of the embedded model and its export as `.tflite`, int8 or float.
-
-The scheme is TensorFlow Lite's (Jacob et al., CVPR 2018; "TensorFlow Lite 8-bit quantization specification"):
-asymmetric int8 activations, symmetric int8 weights in -127..127 (per output channel for convolutions, per tensor for
-fully connected), int32 bias of scale input * weight, softmax output of scale 1/256 and zero point -128.
-"""
+"""The embedded model as a float graph, and what the quantiser makes of it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from esl_ref.errors import InputError
-from esl_ref.frontends.tflite_writer import TFLiteWriter
-from esl_ref.models.embedded_net import INPUT_SHAPE, NETWORK, Layer, Params, Trace, forward
+from esl_ref.floating import graph as f
+from esl_ref.floating.activation import LINEAR, Activation, Function
+from esl_ref.floating.graph import FloatGraph, FloatOp, Parameter
+from esl_ref.ir import Padding
+from esl_ref.models.embedded_net import INPUT_SHAPE, NETWORK, Layer, Params, forward, same_padding
+from esl_ref.quantiser import Method, Options, Quantised, quantise
+from esl_ref.quantiser import export_float as export
+from esl_ref.quantiser.data import CalibrationSet
 
-__all__ = ["ActivationQuant", "calibrate", "export_float", "export_int8", "quantise_weight"]
+__all__ = ["OPTIONS", "calibration_set", "export_float", "export_int8", "float_graph", "quantised"]
 
-FloatArray = npt.NDArray[np.floating[Any]]
+OPTIONS = Options(Method.MINMAX, correct_bias=False, equalise=False)
+"""As plain as converters are: nothing else pays on so small a model."""
 
-_TFLITE_OP = {
-    "conv": "CONV_2D",
-    "depthwise": "DEPTHWISE_CONV_2D",
-    "dense": "FULLY_CONNECTED",
-    "add": "ADD",
-    "maxpool": "MAX_POOL_2D",
-    "avgpool": "AVERAGE_POOL_2D",
-}
-_SAME_SCALE = ("maxpool", "avgpool")
-"""Layers whose output must carry their input's scale and zero point, as TensorFlow Lite's kernels assume."""
+_DESCRIPTION = "embedded digit classifier"
+_ACTIVATIONS = {"NONE": LINEAR, "RELU": Activation(Function.RELU), "RELU6": Activation(Function.RELU6)}
 
-
-@dataclass(frozen=True)
-class ActivationQuant:
-    """real = scale * (stored - zero_point), stored in -128..127."""
-
-    scale: float
-    zero_point: int
+Shapes = dict[str, tuple[int, ...]]
 
 
-def _round_up(value: float, bits: int = 12) -> float:
-    """`value` rounded up to `bits` significant bits.
-
-    Calibration runs float sums whose last bits depend on the BLAS; without them the file is the same everywhere.
-    The exact result also fits a float32, which is what the file stores.
-    """
-    mantissa, exponent = np.frexp(value)
-    return float(np.ldexp(np.ceil(mantissa * 2.0**bits), int(exponent) - bits))
+def _weights(layer: Layer, params: Params) -> tuple[npt.NDArray[Any], Parameter]:
+    return params[f"{layer.name}/weight"], Parameter.of(params[f"{layer.name}/bias"])
 
 
-def _activation_quant(low: float, high: float) -> ActivationQuant:
-    low, high = min(low, 0.0), max(high, 0.0)
-    if not np.isfinite(high - low) or high == low:
-        raise InputError(f"range [{low}, {high}] cannot be quantised", hint="calibrate on other images")
-    scale = _round_up((high - low) / 255)
-    return ActivationQuant(scale, int(np.clip(np.rint(-128 - low / scale), -128, 127)))
+def _conv(layer: Layer, params: Params, shapes: Shapes) -> FloatOp:
+    weight, bias = _weights(layer, params)
+    rows, columns = (same_padding(n, layer.kernel, layer.stride) for n in shapes[layer.source][1:3])
+    groups = 1
+    if layer.kind == "depthwise":
+        weight, groups = weight.transpose(3, 1, 2, 0), weight.shape[3]
+    return f.Conv(layer.name, (layer.source,), layer.name, Parameter.of(weight), bias, (layer.stride, layer.stride),
+                  (1, 1), Padding(*rows, *columns), groups, _ACTIVATIONS[layer.activation])  # fmt: skip
 
 
-def calibrate(params: Params, images: npt.NDArray[np.uint8]) -> dict[str, ActivationQuant]:
-    """Scale and zero point of every layer's output from its minimum and maximum over the images, in float64."""
-    wide: Params = {name: value.astype(np.float64) for name, value in params.items()}
-    trace: Trace = forward(images.astype(np.float64) / 255, wide)
-    quants = {"image": ActivationQuant(float(np.float32(1 / 255)), -128)}
+def _operators(params: Params, shapes: Shapes) -> Iterator[FloatOp]:
     for layer in NETWORK:
-        if layer.kind in _SAME_SCALE:
-            quants[layer.name] = quants[layer.source]
-        else:
-            quants[layer.name] = _activation_quant(float(trace[layer.name].min()), float(trace[layer.name].max()))
-    return quants
+        window, stride = (layer.kernel, layer.kernel), (layer.stride, layer.stride)
+        match layer.kind:
+            case "conv" | "depthwise":
+                yield _conv(layer, params, shapes)
+            case "dense":
+                weight, bias = _weights(layer, params)
+                yield f.Reshape("flatten", (layer.source,), "flatten")
+                yield f.Dense(layer.name, ("flatten",), layer.name, Parameter.of(weight), bias,
+                              _ACTIVATIONS[layer.activation])  # fmt: skip
+            case "add":
+                yield f.Add(layer.name, (layer.source, layer.other), layer.name, _ACTIVATIONS[layer.activation])
+            case "maxpool":
+                yield f.MaxPool(layer.name, (layer.source,), layer.name, window, stride)
+            case "avgpool":
+                yield f.AveragePool(layer.name, (layer.source,), layer.name, window, stride)
+    yield f.Softmax("probability", (NETWORK[-1].name,), "probability")
 
 
-def quantise_weight(weight: FloatArray, axis: int | None) -> tuple[npt.NDArray[np.int8], FloatArray]:
-    """Symmetric int8 weights and their float32 scales: one per slice along `axis`, or one if that is None."""
-    others = None if axis is None else tuple(d for d in range(weight.ndim) if d != axis)
-    largest = np.abs(weight.astype(np.float64)).max(axis=others, keepdims=True)
-    scale = (np.where(largest > 0, largest, 1.0) / 127).astype(np.float32)
-    return np.clip(np.rint(weight / scale.astype(np.float64)), -127, 127).astype(np.int8), scale.ravel()
+def float_graph(params: Params, name: str = "embedded_float") -> FloatGraph:
+    """The network of `embedded_net` with these parameters, from images of 0..1 to probabilities."""
+    trace = forward(np.zeros((1, *INPUT_SHAPE), np.float32), params)
+    shapes: Shapes = {layer: out.shape for layer, out in trace.items()}
+    classes, features = shapes[NETWORK[-1].name], params[f"{NETWORK[-1].name}/weight"].shape[1]
+    shapes |= {"flatten": (1, features), "probability": classes}
+    return FloatGraph(name, shapes, tuple(_operators(params, shapes)), ("image",), ("probability",))
 
 
-class _Export:
-    """Walks the layers once, adding tensors and operators. `quants` None writes float32, else int8."""
+def calibration_set(images: npt.NDArray[np.uint8]) -> CalibrationSet:
+    """Images uint8 [n, 28, 28, 1] as samples of 0..1."""
 
-    def __init__(self, params: Params, quants: dict[str, ActivationQuant] | None, name: str) -> None:
-        self.params, self.quants = params, quants
-        self.writer = TFLiteWriter(name, description="embedded digit classifier")
-        trace = forward(np.zeros((1, *INPUT_SHAPE), np.float32), params)
-        self.shapes = {layer: out.shape for layer, out in trace.items()}
-        self.tensors = {"image": self._activation("image", "image", INPUT_SHAPE)}
+    def sample(index: int) -> dict[str, npt.NDArray[Any]]:
+        return {"image": images[index : index + 1] / 255}
 
-    def _activation(self, name: str, like: str, shape: tuple[int, ...]) -> int:
-        """Add the tensor `name` [1, *shape] with the quantisation of layer `like`."""
-        if self.quants is None:
-            return self.writer.add_tensor(name, (1, *shape), "FLOAT32")
-        quant = self.quants[like]
-        return self.writer.add_tensor(name, (1, *shape), "INT8", scale=quant.scale, zero_point=quant.zero_point)
-
-    def _constants(self, layer: Layer) -> list[int]:
-        """Add weight and bias of a layer."""
-        weight, bias = self.params[f"{layer.name}/weight"], self.params[f"{layer.name}/bias"]
-        names = f"{layer.name}/weight", f"{layer.name}/bias"
-        if self.quants is None:
-            return [
-                self.writer.add_tensor(names[0], weight.shape, "FLOAT32", data=weight),
-                self.writer.add_tensor(names[1], bias.shape, "FLOAT32", data=bias),
-            ]
-        axis = _weight_axis(layer)
-        stored, scale = quantise_weight(weight, axis)
-        # The file stores float32: rounding the product first makes bias scale and stored scale the same number.
-        bias_scale = (self.quants[layer.source].scale * scale.astype(np.float64)).astype(np.float32)
-        stored_bias = np.rint(bias / bias_scale.astype(np.float64)).astype(np.int64)
-        return [
-            self.writer.add_tensor(names[0], stored.shape, "INT8", data=stored, scale=scale, axis=axis or 0),
-            self.writer.add_tensor(names[1], bias.shape, "INT32", data=stored_bias, scale=bias_scale),
-        ]
-
-    def _flattened(self, layer: Layer) -> int:
-        """The [1, n] view of a map that a fully connected layer reads."""
-        size = int(np.prod(self.shapes[layer.source][1:]))
-        shape = self.writer.add_tensor("flatten/shape", (2,), "INT32", data=np.array([1, size]))
-        flat = self._activation("flatten", layer.source, (size,))
-        self.writer.add_op("RESHAPE", [self.tensors[layer.source], shape], [flat], new_shape=[1, size])
-        return flat
-
-    def add(self, layer: Layer) -> None:
-        inputs = [self._flattened(layer) if layer.kind == "dense" else self.tensors[layer.source]]
-        if layer.kind == "add":
-            inputs.append(self.tensors[layer.other])
-        if layer.has_weights:
-            inputs += self._constants(layer)
-        out = self.tensors[layer.name] = self._activation(layer.name, layer.name, self.shapes[layer.name][1:])
-        self.writer.add_op(_TFLITE_OP[layer.kind], inputs, [out], **_options(layer))
-
-    def finish(self) -> bytes:
-        logits = self.tensors[NETWORK[-1].name]
-        classes = self.shapes[NETWORK[-1].name]
-        if self.quants is None:
-            out = self.writer.add_tensor("probability", classes, "FLOAT32")
-        else:
-            out = self.writer.add_tensor("probability", classes, "INT8", scale=1 / 256, zero_point=-128)
-        self.writer.add_op("SOFTMAX", [logits], [out], beta=1.0)
-        return self.writer.finish([self.tensors["image"]], [out])
+    makers = tuple((lambda k=k: sample(k)) for k in range(len(images)))
+    return CalibrationSet(makers, f"{len(images)} digits", (0.0, 1.0))
 
 
-def _weight_axis(layer: Layer) -> int | None:
-    """Dimension of the output channel in the stored weights; None for one scale per tensor."""
-    return {"conv": 0, "depthwise": 3, "dense": None}[layer.kind]
-
-
-def _options(layer: Layer) -> dict[str, Any]:
-    if layer.kind in ("add", "dense"):
-        return {"fused_activation_function": layer.activation}
-    windows: dict[str, Any] = {"stride_h": layer.stride, "stride_w": layer.stride}
-    if layer.kind in _SAME_SCALE:
-        return windows | {"padding": "VALID", "filter_height": layer.kernel, "filter_width": layer.kernel}
-    return windows | {"padding": "SAME", "fused_activation_function": layer.activation}
-
-
-def _export(params: Params, quants: dict[str, ActivationQuant] | None, name: str) -> bytes:
-    export = _Export(params, quants, name)
-    for layer in NETWORK:
-        export.add(layer)
-    return export.finish()
+def quantised(params: Params, calibration: npt.NDArray[np.uint8], options: Options = OPTIONS) -> Quantised:
+    """The int8 network, activation ranges taken from `calibration` images uint8 [n, 28, 28, 1]."""
+    return quantise(float_graph(params, "embedded"), calibration_set(calibration), options, description=_DESCRIPTION)
 
 
 def export_float(params: Params) -> bytes:
     """The float network as a `.tflite` with float32 tensors: what a quantiser starts from."""
-    return _export(params, None, "embedded_float")
+    return export(float_graph(params), description=_DESCRIPTION)
 
 
 def export_int8(params: Params, calibration: npt.NDArray[np.uint8]) -> bytes:
-    """The int8 `.tflite`, activation ranges taken from `calibration` images uint8 [n, 28, 28, 1]."""
-    return _export(params, calibrate(params, calibration), "embedded")
+    """The int8 `.tflite`."""
+    return quantised(params, calibration).file

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["INPUT_SHAPE", "NETWORK", "Layer", "Params", "Trace", "backward", "forward", "init_params", "macs"]
+__all__ = [
+    "INPUT_SHAPE", "NETWORK", "Layer", "Params", "Trace", "backward", "forward", "init_params", "macs", "same_padding",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Params = dict[str, FloatArray]
@@ -61,13 +63,14 @@ NETWORK: tuple[Layer, ...] = (
 )
 
 
-def _same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """(before, after) along one axis, as TensorFlow's SAME has it."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
 
 def _pad(x: FloatArray, layer: Layer) -> FloatArray:
-    rows, columns = (_same_padding(n, layer.kernel, layer.stride) for n in x.shape[1:3])
+    rows, columns = (same_padding(n, layer.kernel, layer.stride) for n in x.shape[1:3])
     return np.pad(x, ((0, 0), rows, columns, (0, 0)))
 
 
@@ -91,7 +94,7 @@ def _columns(x: FloatArray, layer: Layer) -> FloatArray:
 
 
 def _unpad(padded: FloatArray, like: FloatArray, layer: Layer) -> FloatArray:
-    (top, _), (left, _) = (_same_padding(n, layer.kernel, layer.stride) for n in like.shape[1:3])
+    (top, _), (left, _) = (same_padding(n, layer.kernel, layer.stride) for n in like.shape[1:3])
     return padded[:, top : top + like.shape[1], left : left + like.shape[2]]
 
 
