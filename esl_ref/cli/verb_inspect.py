@@ -77,9 +77,9 @@ def _print(result: Survey) -> None:
 
 def _refused(model: Path, error: UnsupportedError, json_file: Path | None) -> None:
     """List the file's operators with the verdict on each, when some of them keep the model from loading."""
-    from esl_ref.frontends.tflite import verdicts
+    from esl_ref.frontends import onnx, tflite
 
-    rows = verdicts(model)
+    rows = onnx.verdicts(model) if model.suffix == ".onnx" else tflite.verdicts(model)
     if rows is None:
         raise error
     write_json(json_file, {"model": model.stem, "supported": False, "error": str(error), "operators": rows})

@@ -22,14 +22,14 @@ from esl_ref.frontends.onnx.schema import (
 )
 from esl_ref.frontends.onnx.views import View, channels_last
 
-__all__ = ["IMPORTERS", "MICROSOFT", "import_middle"]
+__all__ = ["IMPORTERS", "MICROSOFT", "convert", "enter", "import_middle", "importer_of"]
 
 Importer = Callable[[Context, FileNode], None]
 
 
 @dataclass(frozen=True)
 class _Known:
-    """An importer, and the first operator set in which the operator means what the importer takes it for."""
+    """What imports an operator, and the first operator set in which that means what the importer takes it for."""
 
     run: Importer
     since: int = 1
@@ -69,7 +69,7 @@ MICROSOFT: dict[str, Importer] = {
 """Operators of ONNX Runtime's own set, which its quantiser writes."""
 
 
-def _importer(node: FileNode, opset: int) -> Importer | None:
+def importer_of(node: FileNode, opset: int) -> Importer | None:
     if node.op == "RequantShift":
         return quant.requant_shift
     if DOMAINS.get(node.domain) == "com.microsoft":
@@ -81,7 +81,7 @@ def _importer(node: FileNode, opset: int) -> Importer | None:
 def _refuse_unknown(ctx: Context) -> None:
     """All unknown operators in one error, with how often each occurs and where the first one is."""
     model = ctx.model
-    unknown = [n for n in model.nodes if _importer(n, model.opset) is None and n.op not in fold.FOLDED]
+    unknown = [n for n in model.nodes if importer_of(n, model.opset) is None and n.op not in fold.FOLDED]
     if unknown:
         counts = Counter(f"{n.domain}.{n.op}" if n.domain not in ("", "ai.onnx") else n.op for n in unknown)
         listed = ", ".join(f"{op} ({count}x)" for op, count in sorted(counts.items()))
@@ -104,7 +104,7 @@ def _reads_transposed(model: FileModel, name: str) -> bool:
     return False
 
 
-def _enter(ctx: Context, value: FileValue) -> None:
+def enter(ctx: Context, value: FileValue) -> None:
     """A network input: NHWC in the graph where the file has NCHW."""
     if value.shape is None:
         raise UnsupportedError(f"input '{value.name}' has no shape", where=ctx.model.path)
@@ -148,26 +148,32 @@ def _orders(ctx: Context) -> dict[str, tuple[int, ...]]:
     return found
 
 
+def convert(ctx: Context, node: FileNode, *, only_fold: bool = False) -> bool:
+    """Import one node. `only_fold`: just if it computes on constants; says whether it was imported."""
+    if fold.fold(ctx, node) or only_fold:
+        return all(name in ctx.values for name in node.outputs)
+    run = importer_of(node, ctx.model.opset)
+    if run is None:
+        raise ctx.unsupported(node, "on tensors that are computed", "constants only")
+    try:
+        run(ctx, node)
+    except EslError as error:
+        if ctx.model.path in str(error):
+            raise
+        raise type(error)(error.what, where=ctx.at(node), hint=error.hint) from error
+    except ArithmeticError as error:
+        raise ctx.bad(node, f"its numbers do not fit ({error})") from error
+    return True
+
+
 def import_middle(model: FileModel) -> Middle:
     """Every node in turn. UnsupportedError names all unknown operators, or the first node with an unknown option."""
     ctx = Context(model)
     _refuse_unknown(ctx)
     for value in model.inputs:
-        _enter(ctx, value)
+        enter(ctx, value)
     for node in model.nodes:
-        if fold.fold(ctx, node):
-            continue
-        run = _importer(node, model.opset)
-        if run is None:
-            raise ctx.unsupported(node, "on tensors that are computed", "constants only")
-        try:
-            run(ctx, node)
-        except EslError as error:
-            if model.path in str(error):
-                raise
-            raise type(error)(error.what, where=ctx.at(node), hint=error.hint) from error
-        except ArithmeticError as error:
-            raise ctx.bad(node, f"its numbers do not fit ({error})") from error
+        convert(ctx, node)
     outputs = tuple(dict.fromkeys(_leave(ctx, value.name) for value in model.outputs))
     kinds = {v.name: v.dtype for v in (*model.inputs, *model.outputs) if v.dtype is not None and v.dtype.itemsize == 1}
     return Middle(

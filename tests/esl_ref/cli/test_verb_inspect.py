@@ -7,12 +7,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from esl_ref.cli import main
 from esl_ref.frontends.tflite_writer import TFLiteWriter
 from tests.conftest import ROOT
+from tests.helpers.onnx_cases import model, node
 
 EMBEDDED = str(ROOT / "esl_ref" / "models" / "embedded" / "embedded.tflite")
 
@@ -54,13 +56,36 @@ def test_unsupported_operators_are_listed_with_the_verdict(tmp_path: Path, capsy
     x, y, z = (w.add_tensor(n, (1, 4), "int8", scale=0.5) for n in "xyz")
     w.add_op("RELU", [x], [y])
     w.add_op("custom:Magic", [y], [z])
-    model, report = tmp_path / "net.tflite", tmp_path / "net.json"
-    model.write_bytes(w.finish([x], [z]))
-    code, out, err = call(capsys, "inspect", str(model), "--json", str(report))
+    path, report = tmp_path / "net.tflite", tmp_path / "net.json"
+    path.write_bytes(w.finish([x], [z]))
+    code, out, err = call(capsys, "inspect", str(path), "--json", str(report))
     assert code == 2
     assert "0 RELU" in out and "supported" in out and "not at all" in out
     assert "unsupported operators: CUSTOM(Magic) (1x)" in err
     assert json.loads(report.read_text())["supported"] is False
+
+
+def test_nodes_of_an_onnx_file_are_listed_with_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    constants = {"s": np.float32(0.1), "z": np.int8(0), "w": np.full((3, 3, 1, 1), 0.3, np.float32)}
+    before = [node("QuantizeLinear", ["x", "s", "z"], ["q"]), node("DequantizeLinear", ["q", "s", "z"], ["r"])]
+    path = tmp_path / "net.onnx"
+
+    def shown(*nodes: Any) -> str:
+        path.write_bytes(model([*before, *nodes], {"x": ((1, 3, 6, 6), np.float32)}, ["y"], constants))
+        code, out, err = call(capsys, "inspect", str(path))
+        assert code == 2 and str(path) in err
+        return out
+
+    pool = node("MaxPool", ["r"], ["m"], kernel_shape=[2, 2], dilations=[2, 2])
+    out = shown(pool, node("Relu", ["m"], ["a"]), node("Fancy", ["r"], ["b"]), node("Relu", ["r"], ["y"]))
+    lines = [line.split(maxsplit=2) for line in out.splitlines()]
+    assert [line[1] for line in lines] == ["QuantizeLinear", "DequantizeLinear", "MaxPool", "Relu", "Fancy", "Relu"]
+    assert [line[2].split(":")[0] for line in lines] == [
+        "supported", "supported", "not at all", "not judged", "not at all", "supported",
+    ]  # fmt: skip
+    assert "2 Conv                         not at all: float weights" in shown(node("Conv", ["r", "w"], ["y"]))
 
 
 @pytest.mark.parametrize("content", [None, b"", b"text"])
