@@ -53,6 +53,7 @@ class Context(Attributes):
         self.notes: list[str] = []
         self.readers = Counter(name for node in model.nodes for name in node.inputs)
         self.readers.update(value.name for value in model.outputs)
+        self._inferred = dict(model.shapes)
         self._realised: dict[tuple[str, tuple[int, ...], tuple[int, ...]], str] = {}
         self._makers: dict[str, int] = {}
         self._used: set[str] = set()
@@ -182,10 +183,14 @@ class Context(Attributes):
     def result(self, node: FileNode, view: Value, position: int = 0) -> None:
         """Say what an output of the node is; ModelError if the onnx package infers another shape."""
         name = node.outputs[position]
-        inferred = self.model.shapes.get(name)
+        inferred = self._inferred.get(name)
         if inferred is not None and inferred != view.shape:
             raise self.bad(node, f"output '{name}' computes to {list(view.shape)}, inferred is {list(inferred)}")
         self.values[name] = view
+
+    def overrule(self) -> None:
+        """Compare no further shape with the inferred ones, from here on: one is known to be wrong there."""
+        self._inferred.clear()
 
     def at(self, node: FileNode) -> str:
         return f"{self.model.path}: {node.label}"

@@ -20,7 +20,10 @@ __all__ = [
 def _windowed(ctx: Context, node: FileNode, x: View, kind: type[AveragePool] | type[MaxPool], out: str) -> View:
     name, size = map_of(ctx, node, x)
     kernel = ctx.ints(node, "kernel_shape", None, len(size))
-    window = window_of(ctx, node, size, kernel, ceil=bool(ctx.integer(node, "ceil_mode", 0)))
+    ceil = bool(ctx.integer(node, "ceil_mode", 0))
+    if ceil:  # the package lets a last window begin beyond the map before operator set 22; the standard does not
+        ctx.overrule()
+    window = window_of(ctx, node, size, kernel, ceil=ceil)
     if window.dilation != (1, 1):
         raise ctx.unsupported(node, f"dilations {list(window.dilation)}")
     p, more = window.padding, {}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,17 @@ def test_single_operators(op: str, attributes: dict[str, Any], inputs: dict[str,
             load_bytes(model([node(op, ["x"], ["y"], kernel_shape=[2, 2])], {"x": ((1, 4, 6, 8), np.float32)}, ["y"]))
         return
     compare([node(op, ["x", *inputs], ["y"], **attributes)], (1, 4, 6, 8), inputs, opset)
+
+
+@pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])
+@pytest.mark.parametrize("opset", [13, 22])
+def test_sizes_rounded_up(op: str, opset: int) -> None:
+    """Every small geometry: no window may begin beyond the map, whatever shape inference says."""
+    for size, kernel, stride in itertools.product((3, 4, 7), (1, 2, 3), (1, 2, 3)):
+        for pads in itertools.product(range(kernel), repeat=2):
+            attributes = {"kernel_shape": [kernel, kernel], "strides": [stride, stride], "ceil_mode": 1,
+                          "pads": [pads[0], 0, pads[1], 0]}  # fmt: skip
+            compare([node(op, ["x"], ["y"], **attributes)], (1, 1, size, 6), {}, opset)
 
 
 @pytest.mark.parametrize("name", ["alexnet", "fsrcnn", "mobilenetv2", "resnet18"])
