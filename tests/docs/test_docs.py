@@ -19,7 +19,7 @@ import esl_ref.cli as command_line
 from tests.docs.blocks import PAGES, ROOT, Command, blocks, commands, links, mentions, name
 
 # Verbs that are run as they stand in the pages: seconds each, with nothing but what `make venv` installs.
-CHEAP = {"inspect", "run", "plan", "rtl", "allocate", "golden"}
+CHEAP = {"inspect", "run", "plan", "rtl", "allocate", "golden", "quantise"}
 # Verbs whose commands are parsed in the everyday suite, and why; those of SLOW are run by `make test-slow`.
 SLOW = {
     "sim": "generates and Verilates an accelerator: minutes, and tests/sim does it with smaller means",
