@@ -14,8 +14,10 @@ from rich.progress import Progress
 
 from esl_ref.arch import Arch
 from esl_ref.cli.common import BYTES, json_option, plan_option, progress_console, to_plain, write_json
+from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
+from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.points import Point
@@ -149,6 +151,15 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
         show(result, decisions)
 
 
+def _network(model: str, network: NetworkOptions, method: str) -> Graph | FloatGraph:
+    """The model; a float one as it is where shapes are all that is wanted, or all that there is, else quantised."""
+    graph = load_network(model, network)
+    without = Path(model).suffix == ".cfg" and network.weights is None
+    if isinstance(graph, FloatGraph) and (method in ON_SHAPES or without):
+        return graph
+    return integer_graph(model, network)
+
+
 @click.command("plan")
 @click.argument("model", type=click.Path())
 @click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
@@ -170,9 +181,10 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
               help="The smallest arena that costs at most this many percent more cycles.")  # fmt: skip
 @click.option("--pareto", is_flag=True,
               help="List the plans that no other beats in on-chip bytes, cycles and external traffic.")  # fmt: skip
+@network_options
 @plan_option
 @json_option
-def command(model: str, arch: str, **given: Any) -> None:
+def command(model: str, arch: str, network: NetworkOptions, **given: Any) -> None:
     """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
 
     \b
@@ -184,16 +196,15 @@ def command(model: str, arch: str, **given: Any) -> None:
               esl-ref plan net.tflite --json plan.json --map sram.svg
               esl-ref plan net.tflite --method fdt      by one published method alone
               esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
-              esl-ref plan float.onnx                   so is a model that is not quantised, weights unread
+              esl-ref plan yolo.cfg                     so is a .cfg without weights (--weights random makes some up)
+              esl-ref plan yolo.cfg --weights yolo.weights --calibrate pictures/
 
     With a budget that cannot be met the answer says the smallest that can, and which tensors stand in the way.
     """
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
-    from esl_ref.floating import FloatGraph
-    from esl_ref.frontends import load_model
 
-    graph = model if shapes.is_workload(model) else load_model(model)
+    graph = model if shapes.is_workload(model) else _network(model, network, given["method"])
     on_shapes = isinstance(graph, str | FloatGraph) or given["method"] in ON_SHAPES
     _contradictions(given, on_shapes)
     if on_shapes or isinstance(graph, str | FloatGraph):
