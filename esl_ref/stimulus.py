@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph, Quantize, Tensor
+from esl_ref.layout import file_shape, in_file_order, in_graph_order
 from esl_ref.picture import MODES, read_pixels
 
 __all__ = ["as_in_file", "fit", "read_arrays", "read_inputs", "write_npz"]
@@ -40,20 +41,12 @@ def _quantise(values: Array, tensor: Tensor, where: str) -> Array:
     return result
 
 
-def _file_shape(tensor: Tensor) -> tuple[int, ...]:
-    """The tensor's shape in the model file."""
-    by_axis = dict(zip(tensor.file_axes, tensor.shape, strict=False))
-    return tuple(by_axis[axis] for axis in sorted(by_axis)) if tensor.file_axes else tensor.shape
-
-
 def fit(value: Array, tensor: Tensor, where: str) -> tuple[Array, str]:
     """`value` in the tensor's shape and type, and how it was brought there; InputError if it does not fit."""
-    shape = _file_shape(tensor)
+    shape = file_shape(tensor.shape, tensor.file_axes)
     if value.size != tensor.elements or (value.shape not in (shape, shape[1:], (tensor.elements,))):
         raise InputError(f"has shape {list(value.shape)}", where=where, hint=f"{list(shape)} is needed")
-    value = value.reshape(shape)
-    if tensor.file_axes:
-        value = np.ascontiguousarray(value.transpose(tensor.file_axes))
+    value = in_graph_order(value.reshape(shape), tensor.file_axes)
     if value.dtype == tensor.dtype:
         return value, "as it is"
     if not np.issubdtype(tensor.dtype, np.integer):
@@ -132,7 +125,7 @@ def read_inputs(graph: Graph, path: Path) -> tuple[dict[str, Array], list[str]]:
 def _in_file(tensor: Tensor, value: Array) -> Array:
     if tensor.file_offset:
         value = (value ^ np.int8(-128)).view(np.uint8)
-    return np.ascontiguousarray(value.transpose(np.argsort(tensor.file_axes))) if tensor.file_axes else value
+    return in_file_order(value, tensor.file_axes)
 
 
 def as_in_file(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:

@@ -19,6 +19,7 @@ from esl_ref.detection.letterbox import Fit
 from esl_ref.errors import InputError
 from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph, Tensor
+from esl_ref.layout import in_file_order, in_graph_order
 
 __all__ = ["EXECUTORS", "Outcome", "run_model"]
 
@@ -71,7 +72,8 @@ def _float(graph: FloatGraph, source: Path | None, executor: str, everything: bo
     status, progress = _progress(len(graph.ops))
     with status:
         values = run(graph, inputs, keep="all" if everything else "outputs", progress=progress)
-    return Outcome(graph.name, "float", said, graph.outputs, dict(values), {n: values[n] for n in graph.outputs},
+    values = {name: in_file_order(value, graph.file_axes.get(name, ())) for name, value in values.items()}
+    return Outcome(graph.name, "float", said, graph.outputs, values, {n: values[n] for n in graph.outputs},
                    graph.heads, fit, len(graph.ops), time.perf_counter() - started)  # fmt: skip
 
 
@@ -86,7 +88,11 @@ def _float_inputs(
     if source.suffix.lower() not in _ARRAYS:
         name, values, said, fit = _picture(source, graph.inputs, graph.shapes[graph.inputs[0]], graph.heads)
         return {name: values}, [said], fit
-    found = {name: array.astype(np.float32) for name, array in read_arrays(source, graph.inputs).items()}
+    found = {
+        name: in_graph_order(array.astype(np.float32), axes) if array.ndim == len(axes) else array.astype(np.float32)
+        for name, array in read_arrays(source, graph.inputs).items()
+        for axes in (graph.file_axes.get(name, ()),)
+    }
     return found, [f"input '{name}' from {source}" for name in found], None
 
 

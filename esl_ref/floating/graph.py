@@ -19,6 +19,7 @@ import numpy.typing as npt
 from esl_ref.errors import ModelError
 from esl_ref.floating.activation import LINEAR, Activation
 from esl_ref.ir import Padding
+from esl_ref.layout import Axes
 
 __all__ = [
     "Activate", "Add", "AveragePool", "Concat", "Conv", "Dense", "FloatGraph", "FloatOp", "Local", "MaxPool", "Mean",
@@ -206,6 +207,7 @@ class FloatGraph:
     """Operators in execution order. `shapes` has every tensor; `constants` those that are not computed.
 
     `heads` are the detection heads that the host applies to outputs (`esl_ref.detection`), in the order of the file.
+    `file_axes` has the inputs and outputs whose axes the file has in another order (`esl_ref.layout`).
     """
 
     name: str
@@ -216,10 +218,12 @@ class FloatGraph:
     constants: Mapping[str, Parameter] = field(default_factory=dict)
     heads: tuple[Any, ...] = ()
     notes: tuple[str, ...] = ()
+    file_axes: Mapping[str, Axes] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shapes", MappingProxyType(dict(self.shapes)))
         object.__setattr__(self, "constants", MappingProxyType(dict(self.constants)))
+        object.__setattr__(self, "file_axes", MappingProxyType(dict(self.file_axes)))
         self.verify()
 
     def verify(self) -> None:

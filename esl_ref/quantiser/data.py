@@ -20,6 +20,7 @@ from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
 from esl_ref.floating.executor import random_inputs
 from esl_ref.floating.graph import FloatGraph
+from esl_ref.layout import Axes, file_shape
 
 __all__ = ["PICTURES", "CalibrationSet", "from_path", "from_seed"]
 
@@ -124,8 +125,11 @@ def _arrays(graph: FloatGraph, path: Path, limit: int) -> CalibrationSet:
         if len(given) != len(graph.inputs):
             raise InputError(f"holds {sorted(given)}", where=str(path), hint=f"the inputs are {list(graph.inputs)}")
         given = dict(zip(graph.inputs, given.values(), strict=True))
-    stacked = {name: _stacked(given[name], graph.shapes[name], f"{path}: array for input '{name}'")
-               for name in graph.inputs}  # fmt: skip
+    stacked = {
+        name: _stacked(given[name], graph.shapes[name], axes, f"{path}: array for input '{name}'")
+        for name in graph.inputs
+        for axes in (graph.file_axes.get(name, ()),)
+    }
     counts = {len(value) for value in stacked.values()}
     if counts == {0}:
         raise InputError("holds no samples", where=str(path))
@@ -137,8 +141,12 @@ def _arrays(graph: FloatGraph, path: Path, limit: int) -> CalibrationSet:
     return CalibrationSet(tuple(makers), f"{len(chosen)} of {count} samples in {path}")
 
 
-def _stacked(value: Array, shape: tuple[int, ...], where: str) -> Array:
-    """Samples [N, *shape] from an array of one sample or of many, with or without the batch axis of 1."""
+def _stacked(value: Array, shape: tuple[int, ...], axes: Axes, where: str) -> Array:
+    """Samples [N, *shape] from an array of one sample or of many, with or without the batch axis of 1, its axes in the
+    order of the model's file."""
+    if axes:
+        laid = _stacked(value, file_shape(shape, axes), (), where)
+        return laid.transpose(0, *(axis + 1 for axis in axes))
     if not np.issubdtype(value.dtype, np.number) or np.issubdtype(value.dtype, np.complexfloating):
         raise InputError(f"has type {value.dtype}", where=where, hint="real numbers are needed")
     if value.shape == shape:

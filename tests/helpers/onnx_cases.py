@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Array", "in_file_order", "model", "node", "quantised_around", "run_onnx", "to_graph_order"]
+__all__ = ["Array", "model", "node", "quantised_around", "run_onnx", "to_graph_order"]
 
 Array = npt.NDArray[Any]
 _KINDS = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.uint8): TensorProto.UINT8,
@@ -69,8 +69,3 @@ def quantised_around(op: str, shape: Sequence[int], scales: tuple[float, float],
 def to_graph_order(value: Array) -> Array:
     """NCHW to NHWC; other ranks as they are."""
     return np.ascontiguousarray(value.transpose(0, 2, 3, 1)) if value.ndim == 4 else value
-
-
-def in_file_order(value: Array) -> Array:
-    """NHWC to NCHW; other ranks as they are."""
-    return value.transpose(0, 3, 1, 2) if value.ndim == 4 else value

@@ -27,12 +27,10 @@ _BYTES = (np.dtype(np.int8), np.dtype(np.uint8))
 
 
 def _float_graph(middle: Middle) -> FloatGraph:
-    for name in (*middle.inputs, *middle.outputs):
-        if name in middle.orders:
-            middle = _noted(middle, f"'{name}': axis k is the file's axis {list(middle.orders[name])}[k]")
+    ends = {*middle.inputs, *middle.outputs}
     return FloatGraph(
         Path(middle.path).stem or middle.name, middle.shapes, middle.ops, middle.inputs, middle.outputs,
-        middle.constants, notes=middle.notes,
+        middle.constants, notes=middle.notes, file_axes={n: axes for n, axes in middle.orders.items() if n in ends},
     )  # fmt: skip
 
 

@@ -16,9 +16,10 @@ from esl_ref.executor import run
 from esl_ref.floating import FloatGraph
 from esl_ref.floating.executor import run as run_float
 from esl_ref.frontends.onnx import load_bytes
+from esl_ref.layout import in_file_order, in_graph_order
 from esl_ref.stimulus import as_in_file, fit
 from tests.conftest import shared_data
-from tests.helpers.onnx_cases import Array, in_file_order, to_graph_order
+from tests.helpers.onnx_cases import Array
 
 ARCHIVE = shared_data() / "onnx" / "onnx_backend_node_tests.zip"
 REFUSED = {
@@ -73,9 +74,9 @@ def test_node(case: str) -> None:
         return
     graph = load_bytes(data, case)
     if isinstance(graph, FloatGraph):
-        given = to_graph_order(x) if x.ndim != 3 else x.transpose(0, 2, 1)
-        (made,) = run_float(graph, {name: np.ascontiguousarray(given)}).values()
-        made = in_file_order(made) if made.ndim != 3 else made.transpose(0, 2, 1)
+        given = in_graph_order(x, graph.file_axes.get(name, ()))
+        made = run_float(graph, {name: given})[graph.outputs[0]]
+        made = in_file_order(made, graph.file_axes.get(graph.outputs[0], ()))
         assert made.shape == expected.shape and np.allclose(made, expected, rtol=0, atol=2e-7)
         return
     values = {name: fit(x, graph.tensors[name], name)[0]}
