@@ -149,13 +149,13 @@ def _compiled(
     given = iter(choices or ())
     chosen = {n: next(given, None) or (strategy or joint)(folded, low, sizing, budget) for n, low in lowered.items()}
     done = {n: realise(low, chosen[n], machine, trace=trace) for n, low in lowered.items()}
-    height, columns = (max(getattr(r, name) for r in done.values()) for name in ("height", "columns"))
+    height, columns, slots = (max(getattr(r, n) for r in done.values()) for n in ("height", "columns", "slots"))
     for realised in done.values():
         if budget is not None:
             check_budget(realised.plan, budget, graph.name)
     asked = [c.weight_words for c in chosen.values()]
     words = None if None in asked else max(w for w in asked if w is not None)
-    final = sizing.fitted(height if sram is None else sram, columns, words)
+    final = sizing.fitted(height if sram is None else sram, columns, words, slots)
     steps: list[HostStep | ProgramStep] = []
     for n, segment in enumerate(segments):
         if segment.host:

@@ -42,6 +42,7 @@ class Binder:
         self._readers = graph.consumers()
         self._kept = set(outputs)
         self._users: dict[str, set[str]] = {}
+        self._ended: set[str] = set()  # written over in place
         for op in reversed(ops):
             self._bind_backward(op)
 
@@ -111,21 +112,36 @@ class Binder:
             at += shape[axis + 3]
 
     def _reusable(self, tensor: str, op: Op) -> View | None:
-        """The view of an input that nobody but `op` reads, of the output's shape, alone in its storage.
-
-        (An input with earlier readers would do when whole layers run in order, but not when rows stream.)
-        """
-        for name in op.inputs:
+        """The view of an input of the output's shape, alone in its storage, that is not needed any more: what other
+        readers need of a row they have taken when `op` comes to it, also when rows stream. The input of a residual
+        block is the first choice: it is there as a whole, where what the block computes streams."""
+        for name in sorted(op.inputs, key=lambda n: -len(self._readers[n])):
             view = self.views.get(name)
-            if (
-                view is None
-                or name not in self._made
-                or len(self._readers[name]) > 1
-                or view.shape != self.shape(tensor)
-                or not view.is_dense
-            ):
+            if view is None or name not in self._made or view.shape != self.shape(tensor) or not view.is_dense:
                 continue
-            users = self._users[view.storage.name]
-            if users == {name} and name not in self._kept:
+            others = [reader for reader in self._readers[name] if reader.name != op.name]
+            if not all(_row_by_row(reader) and self._feeds(reader, op) for reader in others):
+                continue
+            if self._users[view.storage.name] - self._ended == {name} and name not in self._kept:
+                self._ended.add(name)
                 return view
         return None
+
+    def _feeds(self, first: Op, last: Op) -> bool:
+        """Whether `last` computes with what `first` makes, so that each row of it comes after that row of `first`."""
+        open_, seen = [*last.inputs], set()
+        while open_:
+            name = open_.pop()
+            maker = self._made.get(name)
+            if maker is None or name in seen:
+                continue
+            if maker.name == first.name:
+                return True
+            seen.add(name)
+            open_ += maker.inputs
+        return False
+
+
+def _row_by_row(op: Op) -> bool:
+    """Whether row r of the output needs row r of the input, and no later row of the output does."""
+    return isinstance(op, ir.Conv2D) and op.weight.shape[1] == 1 and op.stride[0] == 1 and op.padding.top == 0

@@ -83,11 +83,13 @@ class Compiled:
 
 @dataclass(frozen=True)
 class Realised:
-    """A choice worked out: the order of steps, where storages lie, and how long the line buffers must be."""
+    """A choice worked out: the order of steps, where storages lie, how long the line buffers must be, and how many
+    accumulator slots there must be."""
 
     schedule: Schedule
     plan: StoragePlan
     columns: int
+    slots: int = 0
 
     @property
     def height(self) -> int:
@@ -132,7 +134,15 @@ def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False
     built = build(lowered, choice.groups, arch, trace=trace, parked=choice.parked, whole_ends=choice.whole_ends)
     schedule = overlapped(roll(built, dict(choice.room)), arch)
     columns = max((columns_needed(s.task, arch.lanes) for s in schedule.steps if isinstance(s, Compute)), default=0)
-    return Realised(schedule, plan_storage(_intervals(schedule)), columns)
+    return Realised(schedule, plan_storage(_intervals(schedule)), columns, _slots(schedule, arch))
+
+
+def _slots(schedule: Schedule, arch: Arch) -> int:
+    """Accumulator slots up to the last one that a spread sum uses."""
+    tasks = {s.index: s.task for s in schedule.steps if isinstance(s, Compute)}.values()
+    return max(
+        (t.acc_base + t.part_slots(arch.lanes) for t in tasks if t.acc_base is not None and not t.share), default=0
+    )
 
 
 def _intervals(schedule: Schedule) -> tuple[Interval, ...]:

@@ -127,7 +127,9 @@ def _rolls(lowered: Lowered, index: int, group: Group) -> bool:
     ]
     streamed = group.last - group.first > 1
     # A result written in place over this one leaves nothing to store once the group has run.
-    replaced = any(lowered.tasks[i].ofm == lowered.tasks[index].ofm for i in range(index + 1, group.last))
+    mine, views = lowered.tasks[index].tensor, lowered.binder.views
+    later = {lowered.tasks[i].tensor for i in range(index + 1, group.last)} - {mine}
+    replaced = any(views.get(other) == views.get(mine) for other in later)
     return streamed and (replaced or bool(readers) and all(group.first <= i < group.last for i in readers))
 
 

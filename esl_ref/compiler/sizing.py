@@ -12,6 +12,9 @@ from esl_ref.program.fields import Opcode
 
 __all__ = ["Sizing", "scratch_bytes"]
 
+MOST_SLOTS = 128
+"""Accumulator slots that an architecture can have."""
+
 
 @dataclass(frozen=True)
 class Sizing:
@@ -25,15 +28,18 @@ class Sizing:
     scratch: int
     sized: Arch | None = None
 
-    def fitted(self, height: int = 0, columns: int = 0, words: int | None = None) -> Arch:
-        """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest
-        depthwise map; and `words` of weight SRAM, if not given as many as the scratch memories of `arch` then leave
-        room for, but at least two of the largest weight groups and no more than the model has weights."""
+    def fitted(self, height: int = 0, columns: int = 0, words: int | None = None, slots: int = 0) -> Arch:
+        """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest depthwise
+        map; accumulator slots as in `arch`, or `slots` if that is more; and `words` of weight SRAM, if not given as
+        many as the scratch memories of `arch` then leave room for, but at least two of the largest weight groups and no
+        more than the model has weights."""
         if self.sized is not None:
             return self.sized
         unit, arch = 2 * self.arch.lanes, self.arch
         shaped = arch.with_depths(
-            act_bytes=max(unit, -(-height // unit) * unit), line_depth=max(2, self._widest(), columns)
+            act_bytes=max(unit, -(-height // unit) * unit),
+            line_depth=max(2, self._widest(), columns),
+            acc_words=max(arch.acc_words, slots),
         )
         spare = self.scratch - scratch_bytes(shaped)
         room = arch.weight_words + spare // arch.word_bytes
@@ -47,12 +53,20 @@ class Sizing:
 
     def planning(self) -> Arch:
         """The machine that plans are made for before their depths are known: streams may keep rows in line buffers
-        twice
-        as long as the architecture's."""
+        twice as long as the architecture's, and sums in as many slots as they like."""
         first = self.fitted()
         if self.sized is not None:
             return first
-        return first.with_depths(line_depth=max(first.line_depth, 2 * self.arch.line_depth))
+        return first.with_depths(line_depth=max(first.line_depth, 2 * self.arch.line_depth), acc_words=self._slots())
+
+    def _slots(self) -> int:
+        """Accumulator slots with which every sum of a pooling layer may be spread, as far as machines go. Sums over
+        channels keep the slots that they were lowered for."""
+        tasks = [t for low in self.lowered for t in low.tasks]
+        if any(t.share for t in tasks):
+            return self.arch.acc_words
+        wanted = max((t.part_slots(self.arch.lanes) for t in tasks), default=0)
+        return max(self.arch.acc_words, wanted if wanted <= MOST_SLOTS else 0)
 
     def _widest(self) -> int:
         tasks = [t for low in self.lowered for t in low.tasks]

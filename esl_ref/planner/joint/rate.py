@@ -43,7 +43,7 @@ class Rater:
 
     def _rated(self, choice: Choice) -> Rated:
         realised = realise(self.lowered, choice, self.sizing.planning())
-        machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words)
+        machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words, realised.slots)
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
         program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
         timing = predict(program)
