@@ -2,9 +2,11 @@
  * Example reader of golden-vector packages: C99, no library. Follows replay.txt, loads every file into a model of
  * external memory, verifies the two sums of each, and prints what it finds.
  *
- *   cc -std=c99 -O2 -o reader reader.c && ./reader PACKAGE [RUN TENSOR]
+ *   cc -std=c99 -O2 -o reader reader.c && ./reader PACKAGE [RUN TENSOR | RUN MEMORY INDEX]
  *
- * With RUN and TENSOR it prints the expected values, a row of the map per line. Exit status 1 for a damaged package.
+ * With RUN and TENSOR it prints the expected values, a row of the map per line. With RUN, MEMORY (act, weight, table or
+ * external) and INDEX it prints what the commands up to that one leave there, "ADDRESS HEXBYTES" for each range written;
+ * this needs a package of level `command`. Exit status 1 for a damaged package.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -75,15 +77,59 @@ static void print_tensor(const struct tensor *t) {
     }
 }
 
+/* The records of commands 0..last put on top of each other. */
+static int print_memory(const char *folder, const char *run, const char *which, long last) {
+    char path[2 * TEXT + 16], name[TEXT];
+    uint8_t *bytes = NULL, *known = NULL;
+    size_t size = 0;
+    long index = -1;
+    snprintf(path, sizeof path, "%s/commands/%s.txt", folder, run);
+    FILE *file = fopen(path, "r");
+    if (!file) fail("cannot be opened: not of level `command`, or no such run", path);
+    while (fscanf(file, "%1023s", name) == 1) {
+        uint64_t address;
+        int high, low;
+        if (!strcmp(name, "command")) {
+            if (fscanf(file, "%ld%*[^\n]", &index) != 1) fail("a line is malformed", path);
+            if (index > last) break;
+            continue;
+        }
+        if (fscanf(file, "%" SCNx64 " ", &address) != 1) fail("a line is malformed", path);
+        for (; (high = digit(fgetc(file))) >= 0; address++) {
+            if ((low = digit(fgetc(file))) < 0) fail("a line is malformed", path);
+            if (strcmp(name, which)) continue;
+            if (address >= size) {
+                size_t grown = 2 * address + 4096;
+                bytes = realloc(bytes, grown);
+                known = realloc(known, grown);
+                if (!bytes || !known) fail("needs more memory than there is", path);
+                memset(known + size, 0, grown - size);
+                size = grown;
+            }
+            bytes[address] = (uint8_t)(16 * high + low);
+            known[address] = 1;
+        }
+    }
+    for (size_t i = 0; i < size; i++) {
+        if (known[i] && (!i || !known[i - 1])) printf("%zx ", i);
+        if (known[i]) printf(i + 1 < size && known[i + 1] ? "%02x" : "%02x\n", bytes[i]);
+    }
+    fclose(file);
+    free(bytes);
+    free(known);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     char path[2 * TEXT], verb[TEXT], name[TEXT], run[TEXT] = "";
     unsigned format;
     uint64_t hash, sum, weighted, fill;
     uint32_t address, words, a, b, c;
-    if (argc != 2 && argc != 4) {
-        fprintf(stderr, "usage: reader PACKAGE [RUN TENSOR]\n");
+    if (argc != 2 && argc != 4 && argc != 5) {
+        fprintf(stderr, "usage: reader PACKAGE [RUN TENSOR | RUN MEMORY INDEX]\n");
         return 2;
     }
+    if (argc == 5) return print_memory(argv[1], argv[2], argv[3], strtol(argv[4], NULL, 10));
     snprintf(path, sizeof path, "%s/replay.txt", argv[1]);
     FILE *script = fopen(path, "r");
     if (!script || fscanf(script, "package %u %" SCNx64 " %u", &format, &hash, &word_bytes) != 3 || format != 1)

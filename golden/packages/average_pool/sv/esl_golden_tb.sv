@@ -262,6 +262,8 @@ module esl_golden_tb #(
             @(negedge clk) clear = 1'b1;
             @(negedge clk) clear = 1'b0;
             write_register(offset, 32'd1);
+            $display("started run=%0s", run_name);
+            $fflush;                                // whoever times the lines sees them as they come
             fork : waiting
                 begin
                     if (irq !== 1'b1) @(posedge irq);
@@ -276,6 +278,8 @@ module esl_golden_tb #(
                     verdict;
                 end
             join
+            $display("interrupt run=%0s", run_name);
+            $fflush;
             repeat (2) @(negedge clk);              // until `done` has taken the edge's cycle
             bell = doorbell;
             run_cycles = done - doorbell;
