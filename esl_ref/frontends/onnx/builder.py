@@ -76,6 +76,17 @@ class Builder:
         self.ops.append(kind(name=name, inputs=tuple(inputs), outputs=(name,), **fields))
         return name
 
+    def last(self, kind: type[O], name: str, *given: Any, **fields: Any) -> str:
+        """`emit` for a network output, which has its name even where another tensor came to it first."""
+        if name not in self.tensors:
+            return self.emit(kind, name, *given, **fields)
+        other = self.fresh(f"{name}#before")
+        self._new_names[name] = self._new_names.get(name, other)
+        made = self.emit(kind, f"{name}#output", *given, **fields)
+        self._new_names[made] = name
+        self._taken |= {other, name}
+        return made
+
     def constant(self, op: FloatOp, name: str) -> tuple[Array, float, int]:
         """A constant operand as (int8 values, scale, zero point); float ones are quantised by their largest value."""
         parameter = self.middle.constants[name]

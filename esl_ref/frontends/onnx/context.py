@@ -180,6 +180,25 @@ class Context(Attributes):
         self.ops[index] = dataclasses.replace(op, name=name, output=name, **fields)
         return name
 
+    def set_free(self, name: str) -> None:
+        """Give the tensor that has a name another one, wherever it occurs."""
+        if name not in self._makers:
+            return
+        index, other = self._makers.pop(name), self.fresh(f"{name}#before")
+        self._makers[other] = index
+        self.shapes[other] = self.shapes.pop(name)
+        self.ops[index] = dataclasses.replace(self.ops[index], name=other, output=other)
+        for k, op in enumerate(self.ops):
+            if name in op.inputs:
+                self.ops[k] = dataclasses.replace(op, inputs=tuple(other if n == name else n for n in op.inputs))
+        if name in self._used:
+            self._used.add(other)
+        for key, value in self.values.items():
+            if isinstance(value, View) and value.name == name:
+                self.values[key] = dataclasses.replace(value, name=other)
+        kept = self._realised.items()
+        self._realised = {(other if k[0] == name else k[0], *k[1:]): other if v == name else v for k, v in kept}
+
     def result(self, node: FileNode, view: Value, position: int = 0) -> None:
         """Say what an output of the node is; ModelError if the onnx package infers another shape."""
         name = node.outputs[position]

@@ -131,6 +131,7 @@ def _leave(ctx: Context, name: str) -> str:
     order = value.order if value.tail is None else channels_last(len(value.shape))
     made = ctx.realise(value, order)
     if made != name:
+        ctx.set_free(name)
         index = ctx.unread(made)
         shape = ctx.shapes[made]
         made = ctx.change(index, name) if index is not None else ctx.emit(Reshape, name, (made,), shape)

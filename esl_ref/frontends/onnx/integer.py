@@ -196,7 +196,7 @@ def _leave(low: Lowering, name: str, state: State) -> str:
             return state.name
         quant = b.tensors[state.name].quant
         said = None if quant is None else (quant.scale[0], quant.zero_point[0])
-        return b.emit(ir.Reshape, name, (state.name,), shape, offset=state.offset, quant=said)
+        return b.last(ir.Reshape, name, (state.name,), shape, offset=state.offset, quant=said)
     scale, zero = 1.0, 0
     if isinstance(state, Real):
         source, (scale, zero) = state.name, state.quant
@@ -210,7 +210,7 @@ def _leave(low: Lowering, name: str, state: State) -> str:
         source, (scale, zero) = low.resolve(op, state, (1 / 256, -128), 0, f"{name}_quantised"), (1 / 256, -128)
     else:
         raise b.unsupported(op, "the network's output is not quantised", "quantise the last operator's result, too")
-    return b.emit(ir.Dequantize, name, (source,), shape, dtype=np.float32, scale=scale, zero_point=zero)
+    return b.last(ir.Dequantize, name, (source,), shape, dtype=np.float32, scale=scale, zero_point=zero)
 
 
 def integer_graph(middle: Middle, types: Mapping[str, np.dtype[Any]]) -> ir.Graph:

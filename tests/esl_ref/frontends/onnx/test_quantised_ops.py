@@ -201,6 +201,15 @@ def test_nothing_is_moved_between_layouts() -> None:
     assert [op.kind for op in graph.ops] == ["Conv2D", "Reshape", "FullyConnected"]
 
 
+@pytest.mark.parametrize("op", ["Flatten", "MaxPool"])
+def test_outputs_keep_their_names(op: str) -> None:
+    """A move of real values is done on bytes, whose tensor has the output's name first."""
+    attributes = {"kernel_shape": [2, 2]} if op == "MaxPool" else {}
+    nodes = [node("DequantizeLinear", ["x", "xs", "xz"], ["r"]), node(op, ["r"], ["y"], **attributes)]
+    graph = compare(model(nodes, {"x": ((1, 4, 6, 5), np.int8)}, ["y"], scales(x=0.5)), {"x": byte((1, 4, 6, 5))})
+    assert graph.outputs == ("y",) and graph.ops[-1].kind == "Dequantize"
+
+
 @pytest.mark.parametrize(
     ("nodes", "complaint"),
     [
