@@ -88,15 +88,28 @@ def plan_model(
 
 
 def _rewritten(graph: Graph, arch: Arch, method: str, sram: int | None, effort: Effort) -> Planned:
-    """The rewritten graph layer by layer."""
-    try:
-        found = REWRITERS[method](graph, arch, sram)
-    except BudgetError:
-        raise
-    except PlanError as error:
-        raise PlanError(f"method {method} does not apply: {error.what}", where=error.where) from error
-    compiled = _compiled(found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort))
-    return Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted)
+    """The rewritten graph layer by layer: the faster of what the method decides for the budget and for as few bytes as
+    it can, since a Program may need less than the method reckons."""
+    plans: list[Planned] = []
+    error: PlanError | None = None
+    known: list[tuple[Rewriting, ...]] = []
+    for budget in dict.fromkeys((sram, None)):
+        try:
+            found = REWRITERS[method](graph, arch, budget)
+            if found.steps in known:
+                continue
+            known.append(found.steps)
+            compiled = _compiled(found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort))
+        except PlanError as reason:
+            error = reason
+            continue
+        plans.append(Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted))
+    if plans:
+        return min(plans, key=lambda p: (p.cycles, p.height))
+    assert error is not None
+    if isinstance(error, BudgetError):
+        raise error
+    raise PlanError(f"method {method} does not apply: {error.what}", where=error.where) from error
 
 
 def _noted(compiled: Compiled, steps: tuple[Rewriting, ...]) -> Compiled:

@@ -65,7 +65,10 @@ def _print(table: Any, seconds: float) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plans.")
 @json_option
 def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, json_file: Path | None) -> None:
-    """Tables of the planning methods: allocation, arenas, restructuring, mdfi, mafat, fdt, ilp, front."""
+    """Tables of the planning methods: allocation, arenas, restructuring, mdfi, mafat, fdt, ilp, front, and joint.
+
+    With Programs: tiles, limits, programs.
+    """
     from esl_ref.planner.tables import TABLES, Settings
 
     if unknown := [name for name in names if name not in TABLES]:

@@ -25,7 +25,7 @@ from esl_ref.planner.methods.restructure import Restructuring
 from esl_ref.planner.methods.storage import layerwise
 from esl_ref.workloads.graph import ShapeGraph
 
-__all__ = ["METHODS", "ShapePlan", "plan_shapes"]
+__all__ = ["METHODS", "SINGLE", "ShapePlan", "plan_shapes"]
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,15 @@ def _restructure(request: _Request) -> ShapePlan:
 
 
 def _mafat(request: _Request) -> ShapePlan:
-    mafat = Mafat(request.graph)
-    if request.budget is not None:
-        planned = mafat.search(request.budget)
-    else:
-        planned = min((mafat.plan(c) for c in mafat.configurations()), key=lambda p: (p.nbytes, p.macs))
+    graph = request.graph
+    mafat = Mafat.around_peak(graph)
+    planned = mafat.least() if request.budget is None else mafat.search(request.budget - mafat.across)
+    nbytes = max(mafat.outside, planned.nbytes + mafat.across)
+    beside = [node for k, node in enumerate(graph.nodes) if not mafat.first <= k < mafat.last]
     weights = sum(len(g.tiles) * node.weight_bytes for g in planned.groups for node in g.chain.nodes)
-    return request.made(planned.nbytes, planned.nbytes, (f"configuration {planned.config}",), macs=planned.macs,
+    weights += sum(node.weight_bytes for node in beside)
+    decision = f"configuration {planned.config} on {_span(graph, mafat.first, mafat.last)}"
+    return request.made(nbytes, nbytes, (decision,), macs=planned.macs + sum(node.macs for node in beside),
                         external=weights + request.ends)  # fmt: skip
 
 
@@ -133,12 +135,22 @@ def _rows(request: _Request) -> ShapePlan:
 
 
 def _joint(request: _Request) -> ShapePlan:
-    """Without a budget fewest tensor bytes; with one, least traffic within it."""
-    least = blending.smallest(request.graph, request.seconds / 2, request.seed)
-    if request.budget is None or least.tensors > request.budget:
-        return _of_point(request, least)
-    points = [p for p in blending.blend(request.graph, request.seconds, request.seed) if p.nbytes <= request.budget]
-    return _of_point(request, min(points, key=lambda p: p.external, default=least))
+    """The best of row-streamed groups, with and without channel splits, and of every method that decides on tensors:
+    without a budget fewest of their bytes; with one, least traffic within it."""
+    found = [_of_point(request, blending.smallest(request.graph, request.seconds / 2, request.seed))]
+    if request.budget is not None and found[0].tensors <= request.budget:
+        points = blending.blend(request.graph, request.seconds, request.seed)
+        found += [_of_point(request, p) for p in points if p.nbytes <= request.budget]
+    for method in SINGLE:
+        try:
+            plan = METHODS[method](request)
+        except PlanError:
+            continue
+        found.append(dataclasses.replace(plan, decisions=(f"method {method}", *plan.decisions)))
+    inside = [p for p in found if request.budget is None or p.tensors <= request.budget]
+    if request.budget is None or not inside:
+        return min(found, key=lambda p: (p.tensors, p.external, p.macs))
+    return min(inside, key=lambda p: (p.external, p.macs, p.tensors))
 
 
 def _of_point(request: _Request, found: Point) -> ShapePlan:
@@ -157,6 +169,8 @@ def _span(graph: ShapeGraph, first: int, last: int) -> str:
     return " … ".join(dict.fromkeys(ends))
 
 
+SINGLE = ("layerwise", "mdfi", "restructure", "mafat", "fdt")
+"""Methods besides row streaming whose bytes are those of the tensors."""
 METHODS: dict[str, Callable[[_Request], ShapePlan]] = {
     "joint": _joint, "rows": _rows, "layerwise": _layerwise, "mdfi": _mdfi, "restructure": _restructure,
     "mafat": _mafat, "fdt": _fdt, "ilp": _ilp,

@@ -16,7 +16,7 @@ from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.planner import layout
 from esl_ref.planner.methods.storage import layerwise, live_bytes
 from esl_ref.planner.methods.tiles import TiledChain, chain_of, chains
-from esl_ref.workloads.graph import ShapeGraph
+from esl_ref.workloads.graph import Kind, ShapeGraph
 
 __all__ = ["Config", "Mafat", "Planned"]
 
@@ -83,8 +83,9 @@ class Mafat:
     @cached_property
     def outside(self) -> int:
         """Most bytes that the layers before and behind the chain need, layer by layer."""
-        live = live_bytes(self.graph)
-        return max([0, *live[: self.first], *live[self.last :]])
+        live, nodes = live_bytes(self.graph), self.graph.nodes
+        beside = (k for k in range(len(nodes)) if not self.first <= k < self.last and nodes[k].kind is not Kind.INPUT)
+        return max((live[k] for k in beside), default=0)
 
     @cached_property
     def across(self) -> int:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from esl_ref.planner.tables import allocation, fdt, front, ilp, mafat, mdfi, rows
+from esl_ref.planner.tables import allocation, fdt, front, ilp, joint, limits, mafat, mdfi, programs, rows
 from esl_ref.planner.tables.table import Maker, Settings, Table
 
 __all__ = ["TABLES", "Settings", "Table"]
@@ -14,7 +14,11 @@ TABLES: dict[str, Maker] = {
     "restructuring": rows.restructuring,
     "mdfi": mdfi.make,
     "mafat": mafat.make,
+    "tiles": limits.configurations,
+    "limits": limits.limits,
     "fdt": fdt.make,
     "ilp": ilp.make,
     "front": front.make,
+    "joint": joint.make,
+    "programs": programs.make,
 }

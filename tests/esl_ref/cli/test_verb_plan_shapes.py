@@ -27,7 +27,7 @@ def test_built_in_workload(capsys: pytest.CaptureFixture[str], tmp_path: Path) -
 def test_budget_and_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("cif", "--method", "rows", "--sram", "1K") == 2
     assert "is the least it finds" in capsys.readouterr().err
-    assert run("resnet8", "--method", "mafat") == 2
+    assert run("txt", "--method", "mafat") == 2
     assert "mafat does not apply" in capsys.readouterr().err
 
 

@@ -6,11 +6,16 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from esl_ref import executor
 from esl_ref.cli import main
-from esl_ref.planner.tables import TABLES
+from esl_ref.machine import execute
+from esl_ref.planner.tables import TABLES, limits, programs
 from esl_ref.planner.tables.table import Settings, Table, percent
+from esl_ref.workloads import workload
+from esl_ref.workloads.seeded import seeded
 
 
 def run(*args: str) -> int:
@@ -54,3 +59,36 @@ def test_records_name_every_value() -> None:
     table = Table("t", "T", ("a", "b"), ((1, 2),))
     assert table.records() == [{"a": 1, "b": 2}]
     assert percent(1, 4) == 75.0
+
+
+@pytest.mark.parametrize("text", ["5x5/8/2x2", "2x2/NoCut"])
+def test_predicted_bytes_are_those_of_the_program_that_runs(text: str) -> None:
+    """YOLOv2's layers on maps of 80 x 80: arena, highest byte ever written, and every byte of the result."""
+    graph = limits.first_layers(80)
+    predicted, planned = limits.configuration(graph, text)
+    assert predicted == planned.height
+    inputs = executor.random_inputs(graph, 1)
+    result = execute(planned.compiled.programs[0].program, inputs)
+    assert result.sram_peak == predicted
+    golden = executor.run(graph, inputs)
+    assert all(np.array_equal(result.outputs[name], golden[name]) for name in graph.outputs)
+
+
+@pytest.mark.slow
+def test_mafat_at_full_size_runs_as_predicted() -> None:
+    graph = limits.first_layers()
+    predicted, planned = limits.configuration(graph, "5x5/8/2x2")
+    assert predicted == planned.height == 2_632_320  # 10.04 MiB in float32
+    inputs = executor.random_inputs(graph, 1)
+    result = execute(planned.compiled.programs[0].program, inputs)
+    assert result.sram_peak == predicted
+    golden = executor.run(graph, inputs)
+    assert all(np.array_equal(result.outputs[name], golden[name]) for name in graph.outputs)
+
+
+def test_programs_table_finds_no_method_better_than_the_joint_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "models", lambda settings: iter([("mw", seeded(workload("mw")))]))
+    table = programs.make(Settings(Path("."), 5.0), lambda what: None)
+    assert table.summary["joint worse than a single method"] == 0
+    arenas = {row["method"]: row["arena"] for row in table.records()}
+    assert arenas["restructure"] < arenas["mafat"] < arenas["layerwise"]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MAFAT's setting as Programs: YOLOv2's layers 0 to 15 with seeded int8 weights, cycles against SRAM limits.
+
+Unfused layers park the maps that do not fit in external memory. Bytes are int8; MAFAT's own, float32, are four times as
+many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from esl_ref import arch
+from esl_ref.compiler import Choice
+from esl_ref.compiler.model import prepare
+from esl_ref.compiler.schedule import layerwise_groups
+from esl_ref.errors import PlanError
+from esl_ref.ir import Graph
+from esl_ref.machine.timing import MemoryTiming, predict
+from esl_ref.pipeline import Planned, compile_model, plan_model
+from esl_ref.planner.joint import Effort
+from esl_ref.planner.methods.mafat import Mafat
+from esl_ref.planner.rewriting import tiled_as
+from esl_ref.planner.tables.table import Settings, Table, timer
+from esl_ref.workloads.convert import shape_graph
+from esl_ref.workloads.seeded import seeded
+from esl_ref.workloads.yolo import yolo_v2
+
+__all__ = ["configuration", "configurations", "limits"]
+
+CONFIGS = ("1x1/NoCut", "2x2/NoCut", "3x3/NoCut", "5x5/NoCut", "2x2/8/2x2", "3x3/8/2x2", "5x5/8/2x2", "5x5/8/3x3",
+           "3x3/12/2x2", "5x5/12/2x2")  # fmt: skip
+_LIMITS = (16_384, 8_192, 3_072, 2_048, 1_024, 512, 256, 128)
+"""KiB. MAFAT's smallest is near 2 MiB of int8."""
+_STREAMED = (1_024, 512)
+"""Limits for which rows are planned: within them cycles hardly differ from those of no limit, so those plans serve all
+larger ones."""
+_SLOW = MemoryTiming(latency=100, gap=7)
+"""One byte per cycle: a memory as slow against the array as MAFAT's board swapping."""
+
+
+def first_layers(size: int = 608) -> Graph:
+    """YOLOv2 up to its sixteenth layer, int8 with seeded weights, on maps of `size` x `size`."""
+    return seeded(yolo_v2(size).until("conv12"))
+
+
+def configuration(graph: Graph, text: str) -> tuple[int, Planned]:
+    """(bytes that MAFAT predicts, its Program), the network's input and output whole on chip as it counts them."""
+    mafat = Mafat(shape_graph(graph))
+    found = tiled_as(graph, mafat, mafat.plan(text))
+    (low,) = prepare(found.graph, arch.load("base"))[3].values()
+    choice = Choice(layerwise_groups(low, 1), 4, whole_ends=True)
+    return found.predicted, Planned(compile_model(found.graph, arch.load("base"), choices=[choice]), "mafat")
+
+
+def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
+    """Published configurations: predicted bytes against the arena of the Program that runs them."""
+    graph, rows = first_layers(), []
+    for text in CONFIGS:
+        say(text)
+        with timer() as clock:
+            predicted, planned = configuration(graph, text)
+            cycles, traffic = _timed(planned, MemoryTiming())
+        rows.append((text, predicted, planned.height, round(4 * planned.height / 2**20, 2), cycles, traffic,
+                     len(planned.compiled.programs[0].program.commands), clock.seconds))  # fmt: skip
+    return Table(
+        "tiles",
+        "MAFAT's configurations as Programs: YOLOv2 layers 0 to 15 at 608 x 608, int8",
+        ("configuration", "predicted", "arena", "float32 MiB", "cycles", "external", "commands", "seconds"),
+        tuple(rows),
+        {"configurations whose arena is not as predicted": float(sum(row[1] != row[2] for row in rows))},
+        ("the whole network input and output counted, as MAFAT does",),
+    )
+
+
+def _timed(planned: Planned, memory: MemoryTiming) -> tuple[int, int]:
+    """(cycles, external bytes) of all Programs."""
+    runs = [(predict(s.program, memory=memory), s.program.arch) for s in planned.compiled.programs]
+    moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
+    return sum(t.cycles for t, _ in runs), moved
+
+
+def limits(settings: Settings, say: Callable[[str], None]) -> Table:
+    """Cycles within a limit by unfused layers, MAFAT, and the best plan of any method; on two memories."""
+    graph, rows = first_layers(), []
+    effort = Effort(seconds=min(60.0, settings.seconds), seed=settings.seed)
+    say("rows")
+    streamed = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort))]
+    for limit in _LIMITS:
+        say(f"{limit} KiB")
+        with timer() as clock:
+            plans = {m: p for m in _METHODS[:2] if (p := _within(graph, m, limit, effort))}
+            if fitting := [p for p in streamed if p.height <= limit * 1024]:
+                plans["rows"] = min(fitting, key=lambda p: p.cycles)
+            fast, slow = ({n: _timed(p, m) for n, p in plans.items()} for m in (MemoryTiming(), _SLOW))
+        best = min(plans.values(), key=lambda p: (fast[p.method][0], p.height), default=None)
+        rows.append((limit, *_cells(fast, 0), best.method if best else None, *_speedups(fast),
+                     *_cells(slow, 0), *_speedups(slow), *_cells(fast, 1), clock.seconds))  # fmt: skip
+    names = ("unfused", "MAFAT", "rows")
+    table = Table(
+        "limits",
+        "Cycles against SRAM limits: YOLOv2 layers 0 to 15 at 608 x 608, int8, on base",
+        ("KiB", *names, "joint is", "MAFAT x", "joint x", *(f"{n}, slow" for n in names), "MAFAT x, slow",
+         "joint x, slow", *(f"{n}, external" for n in names), "seconds"),
+        tuple(rows),
+        {},
+        ("x: unfused cycles over those of the method; joint takes the best of all",
+         "slow: a memory of one byte per cycle and 100 cycles of latency instead of 8 bytes and 32 cycles"),
+    )  # fmt: skip
+    return replace(table, summary={f"most {name}": _most(table, name) for name in table.columns if " x" in name})
+
+
+_METHODS = ("layerwise", "mafat", "rows")
+
+
+def _within(graph: Graph, method: str, limit: int, effort: Effort) -> Planned | None:
+    """The plan of a method within `limit` KiB, if it gets down to that."""
+    try:
+        return plan_model(graph, arch.load("base"), method, sram=limit * 1024, effort=effort)
+    except PlanError:
+        return None
+
+
+def _cells(figures: Mapping[str, tuple[int, int]], which: int) -> tuple[int | None, ...]:
+    return tuple(figures[name][which] if name in figures else None for name in _METHODS)
+
+
+def _speedups(figures: Mapping[str, tuple[int, int]]) -> tuple[float | None, float | None]:
+    """Of MAFAT and of the best method, against unfused layers."""
+    if "layerwise" not in figures:
+        return None, None
+    unfused = figures["layerwise"][0]
+    mafat = round(unfused / figures["mafat"][0], 2) if "mafat" in figures else None
+    return mafat, round(unfused / min(cycles for cycles, _ in figures.values()), 2)
+
+
+def _most(table: Table, name: str) -> float:
+    return max((row[name] for row in table.records() if row[name] is not None), default=0.0)
