@@ -61,7 +61,14 @@ class PlanError(EslError):
 
 
 class BudgetError(PlanError):
-    """The plan needs more on-chip bytes than it may use; says by how much and what would fit."""
+    """The plan needs more on-chip bytes than it may use; says by how much and what would fit.
+
+    `least`: bytes with which whoever raised this would have managed, if that is known.
+    """
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", least: int | None = None) -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.least = least
 
 
 class ProgramError(EslError):

@@ -131,13 +131,21 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
         for method in ("layerwise", *REWRITERS):
             try:
                 other = plan_model(graph, arch, method, sram=sram, effort=effort)
-            except PlanError:
+            except PlanError as error:
+                best = _nearer(best, error)
                 continue
             if isinstance(best, BudgetError) or (other.cycles, other.height) < (best.cycles, best.height):
                 best = other
     if isinstance(best, BudgetError):
         raise best
     return replace(best, method="joint", decisions=(f"method {best.method}", *best.decisions))
+
+
+def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetError:
+    """Of two refusals the one with the smaller budget that would do: that is what the user wants to know."""
+    if not isinstance(best, BudgetError) or not isinstance(error, BudgetError) or error.least is None:
+        return best
+    return error if best.least is None or error.least < best.least else best
 
 
 def _binding(graph: Graph, arch: Arch, sram: int) -> bool:

@@ -59,6 +59,7 @@ def check_budget(plan: StoragePlan, budget: int, name: str) -> None:
         f"needs {plan.height} bytes of activation SRAM, {plan.height - budget} more than the {budget} allowed",
         where=f"model '{name}'",
         hint=f"alive together at the peak: {_alive(plan)}; --sram {plan.height} fits",
+        least=plan.height,
     )
 
 

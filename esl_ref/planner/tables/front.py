@@ -24,11 +24,24 @@ def make(settings: Settings, say: Callable[[str], None]) -> Table:
             points = blend(graph, settings.seconds, settings.seed)
         for p in points:
             rows.append((name, p.nbytes, p.tensors, p.weights, p.external, round(p.external / graph.weight_bytes, 2),
-                         round(p.macs / graph.macs, 3), len(p.fusion.groups), p.origin, clock.seconds))  # fmt: skip
+                         round(p.macs / graph.macs, 3), round(100 * (p.fusion.height / max(1, p.fusion.bound) - 1), 2),
+                         len(p.fusion.groups), p.origin, clock.seconds))  # fmt: skip
     return Table(
         "front",
         "Joint planner: on-chip bytes against external traffic, int8",
-        ("model", "on chip", "tensors", "weights", "external", "traffic x", "MACs x", "groups", "plan", "seconds"),
+        (
+            "model",
+            "on chip",
+            "tensors",
+            "weights",
+            "external",
+            "traffic x",
+            "MACs x",
+            "gap %",
+            "groups",
+            "plan",
+            "seconds",
+        ),
         tuple(rows),
         {},
         ("traffic against reading every weight once; seconds for the model's whole front",),
