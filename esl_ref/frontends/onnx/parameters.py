@@ -67,6 +67,8 @@ def bias_parameter(ctx: Context, node: FileNode, value: Value | None, units: int
     if isinstance(value, Source):
         return real_parameter((units,), lambda: np.broadcast_to(value.read().reshape(-1), units),
                               _where(ctx, node, value), factor)  # fmt: skip
+    if value.ints.dtype.kind not in "iu":
+        raise ctx.bad(node, f"a quantised bias of type {value.ints.dtype}")
     if value.scale.size not in (1, units):
         raise ctx.bad(node, f"a bias with {value.scale.size} scales for {units} channels")
     ints = np.broadcast_to(value.ints.read().reshape(-1), units).astype(np.int64)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from esl_ref.errors import UnsupportedError
+from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.executor import run
 from esl_ref.frontends.onnx import load_bytes
 from esl_ref.ir import Graph
@@ -199,6 +199,14 @@ def test_nothing_is_moved_between_layouts() -> None:
     ]  # fmt: skip
     graph = compare(model(nodes, {"x": ((1, 6, 7, 3), np.int8)}, ["d"], constants), {"x": byte((1, 6, 7, 3))})
     assert [op.kind for op in graph.ops] == ["Conv2D", "Reshape", "FullyConnected"]
+
+
+def test_a_quantised_bias_must_be_integers() -> None:
+    constants = scales(x=0.02, w=0.01, y=0.05) | {"w": byte((5, 3, 1, 1)), "wz": np.int8(0), "b": np.ones(5, np.float32)}
+    names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
+    data = model([node("QLinearConv", names, ["y"])], {"x": ((1, 3, 4, 4), np.int8)}, ["y"], constants)
+    with pytest.raises(ModelError, match="inconsistent|a quantised bias of type float32"):
+        load_bytes(data, "net.onnx")
 
 
 @pytest.mark.parametrize("op", ["Flatten", "MaxPool"])
