@@ -60,8 +60,8 @@ def cfg(folder: Path) -> Path:
 
 def test_writes_a_model_that_runs_and_says_what_it_cost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, report = folder / "int8.tflite", folder / "report.json"
-    code, text, _ = call(capsys, "quantise", folder / "float.tflite", "--calibrate", folder / "digits.npy", "--out", out,
-                         "--json", report)  # fmt: skip
+    given = ("--calibrate", folder / "digits.npy", "--out", out, "--json", report)
+    code, text, _ = call(capsys, "quantise", folder / "float.tflite", *given)
     assert code == 0 and "12 of 12 samples" in text and "own dB" in text and "cosine" in text
     said = json.loads(report.read_text())
     assert said["bytes"] == out.stat().st_size and len(said["layers"]) == 15 and said["samples"] == 10
