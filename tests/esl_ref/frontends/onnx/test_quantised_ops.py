@@ -202,7 +202,8 @@ def test_nothing_is_moved_between_layouts() -> None:
 
 
 def test_a_quantised_bias_must_be_integers() -> None:
-    constants = scales(x=0.02, w=0.01, y=0.05) | {"w": byte((5, 3, 1, 1)), "wz": np.int8(0), "b": np.ones(5, np.float32)}
+    constants = scales(x=0.02, w=0.01, y=0.05) | {"w": byte((5, 3, 1, 1)), "wz": np.int8(0)}
+    constants["b"] = np.ones(5, np.float32)
     names = ["x", "xs", "xz", "w", "ws", "wz", "ys", "yz", "b"]
     data = model([node("QLinearConv", names, ["y"])], {"x": ((1, 3, 4, 4), np.int8)}, ["y"], constants)
     with pytest.raises(ModelError, match="inconsistent|a quantised bias of type float32"):
