@@ -39,9 +39,9 @@ _SLOW = MemoryTiming(latency=100, gap=7)
 """One byte per cycle: a memory as slow against the array as MAFAT's board swapping."""
 
 
-def first_layers(size: int = 608) -> Graph:
-    """YOLOv2 up to its sixteenth layer, int8 with seeded weights, on maps of `size` x `size`."""
-    return seeded(yolo_v2(size).until("conv12"))
+def first_layers(size: int = 608, last: str = "conv12") -> Graph:
+    """YOLOv2 up to its sixteenth layer (or `last`), int8 with seeded weights, on maps of `size` x `size`."""
+    return seeded(yolo_v2(size).until(last))
 
 
 def configuration(graph: Graph, text: str) -> tuple[int, Planned]:
