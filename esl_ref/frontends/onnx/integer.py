@@ -40,8 +40,8 @@ def _enter(low: Lowering, name: str, types: Mapping[str, np.dtype[Any]]) -> Stat
     shape, kind = b.middle.shapes[name], b.middle.integer_types.get(name)
     if low.shifts:
         if name not in types and kind is None:
-            b.notes.append(f"input '{name}': the file does not say which integers it holds, int8 is taken; an inputs.npz "
-                           "beside the model with values up to 255 makes it uint8")  # fmt: skip
+            b.notes.append(f"input '{name}': the file does not say which integers it holds, int8 is taken; an "
+                           "inputs.npz beside the model with values up to 255 makes it uint8")  # fmt: skip
         offset = _offset(types.get(name, kind if kind is not None else np.dtype(np.int8)))
         b.tensor(name, shape, quant=(1.0, -offset), offset=offset)
         return Real(name, 1.0, -offset, offset)
