@@ -23,7 +23,7 @@ from esl_ref.compiler.tasks import Task, Weights
 from esl_ref.compiler.views import Storage, View
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
-from esl_ref.planner.storage import Interval, plan_storage
+from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 from esl_ref.workloads.seeded import seeded
 
@@ -33,7 +33,7 @@ MEMORY, CHIP = "memory", "chip"
 """Where a layer finds its input and leaves its output: in external memory, row by row, or whole in activation SRAM."""
 FEW, MANY = 8, 16
 """Strips of the two short Programs that a longer one is reckoned from: by then, nothing changes any more."""
-WORDS = 60_000
+WORDS = 20_000
 """Weight words of a Program from which on half as many strips have to do: the bus is then all that counts."""
 
 
@@ -58,6 +58,7 @@ class Layer:
         self.sources = [graph[name] for name in node.inputs]
         self.extent = -(-node.shape[2] // arch.lanes) if node.kind is Kind.DENSE else node.shape[0]
         self._lowered: dict[int, tuple[Graph, Lowered]] = {}
+        self._ordered: dict[tuple[int, int, str, str], tuple[Schedule, StoragePlan]] = {}
 
     @property
     def word_counts(self) -> tuple[int, int, int]:
@@ -71,7 +72,7 @@ class Layer:
     def cost(self, mapping: Mapping) -> tuple[int, int]:
         """(cycles, bytes of activation SRAM) of the layer in this mapping."""
         dense = self.node.kind is Kind.DENSE
-        arena = plan_storage(_intervals(self._schedule(self.extent, mapping))).height
+        arena = self._laid_out(self.extent, mapping)[1].height
         unit = 4 if dense else mapping.strip
         units, resident = -(-self.extent // unit), self.word_counts[2]
         heavy = mapping.words < resident and min(units, MANY) * resident > WORDS and not dense
@@ -114,6 +115,14 @@ class Layer:
         reach = (height - 1) * node.stride[0] + (node.kernel[0] - 1) * node.dilation[0] + 1
         return max(1, reach - node.pad[0] - node.pad[1])
 
+    def _laid_out(self, extent: int, mapping: Mapping) -> tuple[Schedule, StoragePlan]:
+        """Steps and addresses, which do not depend on the weight SRAM."""
+        key = extent, mapping.strip, mapping.reads, mapping.writes
+        if key not in self._ordered:
+            schedule = self._schedule(extent, mapping)
+            self._ordered[key] = schedule, plan_storage(_intervals(schedule))
+        return self._ordered[key]
+
     def _schedule(self, extent: int, mapping: Mapping) -> Schedule:
         """Steps of the layer; what is on chip is not moved, and does not roll."""
         _, lowered = self._at(extent)
@@ -133,8 +142,7 @@ class Layer:
 
     def _cycles(self, extent: int, mapping: Mapping) -> int:
         graph, lowered = self._at(extent)
-        schedule = self._schedule(extent, mapping)
-        plan = plan_storage(_intervals(schedule))
+        schedule, plan = self._laid_out(extent, mapping)
         unit = 2 * self.arch.lanes
         arch = self._machine(mapping.words).with_depths(act_bytes=max(unit, -(-plan.height // unit) * unit))
         program = emit(graph, schedule, arch, plan.addresses, lowered.segment.inputs, graph.name, 2)

@@ -92,7 +92,7 @@ def _mappings(layer: Layer) -> Iterator[Mapping]:
             continue
         for strip in STRIPS if (reads, writes) == (MEMORY, MEMORY) else STRIPS[-1:]:
             if strip < layer.node.shape[0]:
-                for words in dict.fromkeys((double, resident, single)):
+                for words in dict.fromkeys((double, resident, single) if strip == STRIPS[0] else (double, resident)):
                     yield Mapping(strip, words, reads, writes)
 
 
