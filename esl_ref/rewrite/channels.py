@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, TypeAlias
 
+import numpy.typing as npt
+
 from esl_ref import ir
 from esl_ref.errors import PlanError
 from esl_ref.ir import Concat, Graph, Op, Tensor
@@ -122,11 +124,13 @@ def _operand(graph: Graph, name: str, span: tuple[int, int], number: int, tensor
 
 
 def _requant(requant: Requant, span: tuple[int, int]) -> Requant:
-    if requant.multiplier.size == 1:
-        return requant
-    part = slice(*span)
-    add = requant.add if requant.add is None or requant.add.size == 1 else requant.add[part]
-    return Requant(requant.multiplier[part], requant.shift[part], requant.profile, add)
+    """The constants of these channels; what is one for all of them stays so."""
+
+    def own(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return values if values.size == 1 else values[span[0] : span[1]]
+
+    add = None if requant.add is None else own(requant.add)
+    return Requant(own(requant.multiplier), own(requant.shift), requant.profile, add)
 
 
 def _fan_out(op: Op, span: tuple[int, int]) -> Op:

@@ -16,6 +16,7 @@ from esl_ref.compiler.schedule import Group
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
 from esl_ref.macs import total_macs
+from esl_ref.numerics import Profile, Requant
 from esl_ref.pipeline import compile_model
 from esl_ref.planner.choose import layerwise
 from esl_ref.program.fields import Opcode
@@ -68,6 +69,18 @@ def test_any_part_of_the_path_keeps_its_bytes(channels: int, parts: int, length:
         rewritten = split_channels(graph, path, parts, sums=sums)
         _same(graph, rewritten)
         assert total_macs(rewritten) == total_macs(graph)
+
+
+@pytest.mark.parametrize("own", ["multiplier", "shift", "add"])
+def test_constants_of_all_channels_and_of_each_mix(own: str) -> None:
+    graph = _net(12)
+    conv = next(op for op in graph.ops if op.name == "conv1")
+    each = {"multiplier": np.array([40]), "shift": np.array([-12]), "add": np.array([2048])}
+    each[own] = each[own] + np.arange(12) * {"multiplier": 1, "shift": 0, "add": 99}[own]
+    requant = Requant(profile=Profile.MUL_ADD_SHIFT, **each)
+    ops = tuple(dataclasses.replace(op, requant=requant) if op is conv else op for op in graph.ops)
+    graph = graph.replace(ops=ops)
+    _same(graph, split_channels(graph, BODY, 3))
 
 
 @pytest.mark.parametrize("parts", [2, 3, 5, 37])
