@@ -45,6 +45,14 @@ def test_crops_are_parts_and_always_the_same(tmp_path):
     assert all(pixel.tobytes() in whole for sample in samples[1:] for pixel in sample.reshape(-1, 3))
 
 
+def test_some_crops_are_mirrored(tmp_path):
+    """Brightness that rises from left to right falls in a mirrored part."""
+    ramp = np.repeat(np.arange(16, dtype=np.uint8)[None, :, None] * 16, 16, axis=0).repeat(3, axis=2)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    rises = [sample["x"][0, 0, -1, 0] > sample["x"][0, 0, 0, 0] for sample in from_path(GRAPH, tmp_path, crops=12)]
+    assert rises[0] and 2 <= sum(rises[1:]) <= 10
+
+
 def test_no_more_than_asked_for_evenly_spread(tmp_path):
     np.save(tmp_path / "x.npy", np.arange(10.0)[:, None, None, None] * np.ones((10, 16, 16, 3)))
     data = from_path(GRAPH, tmp_path / "x.npy", limit=3)

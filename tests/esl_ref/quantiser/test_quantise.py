@@ -36,6 +36,7 @@ def test_outputs_follow_the_float_network(name, method):
     assert all(output.cosine > 0.99 and output.sqnr > 18 for output in report.outputs), report.outputs
     assert report.samples == 4 and {layer.name for layer in report.layers} >= set(graph.outputs)
     assert [layer.own for layer in report.costly] == sorted(layer.own for layer in report.layers)
+    assert all(20 < layer.own < 100 for layer in report.layers if "Conv" in layer.kind)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -204,6 +205,19 @@ def test_functions_with_fixed_scales_have_them():
             quant = _quant(result, op.outputs[0])
             assert (quant.scale[0], quant.zero_point[0]) == fixed.pop(op.function)
     assert not fixed
+
+
+@pytest.mark.parametrize("function", Function)
+def test_every_activation_is_close_to_its_formula(function):
+    net = Net(seed=5)
+    graph = net.graph(net.conv("x", 8, activation=Activation(function, 0.1)))
+    result = quantise(graph, data(graph), PLAIN)
+    (output,) = evaluate(result.prepared, result.graph, data(graph)).outputs
+    wanted = floating.run(graph, floating.random_inputs(graph, 0))[graph.outputs[0]]
+    for name, value in floating.run(result.prepared, floating.random_inputs(graph, 0)).items():
+        np.testing.assert_allclose(value, wanted, rtol=1e-5, atol=1e-6, err_msg=name)
+    # A staircase jumps at integers: there one code more or less is a whole step.
+    assert output.sqnr > (15 if function is Function.STAIR else 30)
 
 
 def test_a_channel_of_next_to_no_weight_keeps_its_bias():
