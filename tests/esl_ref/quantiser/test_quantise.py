@@ -16,6 +16,7 @@ from esl_ref.floating import graph as f
 from esl_ref.floating.activation import Activation, Function
 from esl_ref.floating.graph import Parameter
 from esl_ref.frontends import load_model
+from esl_ref.machine import inference
 from esl_ref.quantiser import Method, Options, export_float, quantise
 from esl_ref.quantiser.calibrate import calibrate
 from esl_ref.quantiser.equalise import equalise
@@ -91,6 +92,16 @@ def test_everything_but_edges_runs_on_the_accelerator(name):
     result = quantise(graph, data(graph))
     host = {op.kind for op in result.graph.ops if placement(op, result.graph).where is not Where.ACCELERATOR}
     assert host <= {"Transpose", "Softmax"}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_the_esl_machine_gives_the_same_bytes(name):
+    graph = NETS[name]()
+    result = quantise(graph, data(graph), PLAIN).graph
+    inputs = random_inputs(result, 2)
+    got = inference.run(result, inputs, arch="tiny")
+    for output, value in run(result, inputs).items():
+        np.testing.assert_array_equal(got[output], value, err_msg=output)
 
 
 def test_float_files_compute_the_float_network(tmp_path):
