@@ -12,7 +12,7 @@ from esl_ref.errors import UnsupportedError
 from esl_ref.floating import graph as f
 from esl_ref.floating.kernels_conv import conv, dense, local
 from esl_ref.floating.kernels_pool import average_pool, max_pool
-from esl_ref.floating.kernels_window import FloatArray, as_map
+from esl_ref.floating.kernels_window import FloatArray, activated, as_map
 
 __all__ = ["apply"]
 
@@ -28,15 +28,15 @@ def _activate(op: f.Activate, inputs: Inputs) -> FloatArray:
 
 
 def _add(op: f.Add, inputs: Inputs) -> FloatArray:
-    return op.activation(inputs[0] + inputs[1])
+    return activated(op.activation, inputs[0] + inputs[1])
 
 
 def _sub(op: f.Sub, inputs: Inputs) -> FloatArray:
-    return op.activation(inputs[0] - inputs[1])
+    return activated(op.activation, inputs[0] - inputs[1])
 
 
 def _mul(op: f.Mul, inputs: Inputs) -> FloatArray:
-    return op.activation(inputs[0] * inputs[1])
+    return activated(op.activation, inputs[0] * inputs[1])
 
 
 def _concat(op: f.Concat, inputs: Inputs) -> FloatArray:

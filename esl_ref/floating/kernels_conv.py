@@ -13,7 +13,16 @@ import numpy as np
 
 from esl_ref.errors import ModelError
 from esl_ref.floating.graph import Conv, Dense, Local, Parameter
-from esl_ref.floating.kernels_window import WORKSPACE, FloatArray, as_map, columns, map_size, rows_per_block, slab
+from esl_ref.floating.kernels_window import (
+    WORKSPACE,
+    FloatArray,
+    activated,
+    as_map,
+    columns,
+    map_size,
+    rows_per_block,
+    slab,
+)
 from esl_ref.ops.windows import tap_view
 
 __all__ = ["conv", "dense", "local"]
@@ -99,8 +108,7 @@ def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
         part = result[:, y : y + count]
         block(op, rows, weight, part)
         part += bias
-        if op.activation.function is not op.activation.function.LINEAR:
-            part[...] = op.activation(part)
+        activated(op.activation, part)
     return result
 
 
@@ -122,8 +130,9 @@ def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
     sums = np.empty((len(rows), units), rows.dtype)
     for first, weight in _parts(op.weight, max(1, WORKSPACE // depth)):
         np.matmul(rows, weight.astype(rows.dtype, copy=False).T, out=sums[:, first : first + len(weight)])
+        del weight  # before the next part is read
     sums += _values(op.bias, rows)
-    return op.activation(sums)
+    return activated(op.activation, sums)
 
 
 def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
@@ -141,4 +150,5 @@ def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
             patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))
             sums = weight.reshape(ow, units, -1).astype(ifm.dtype, copy=False) @ patches[:, :, None]
             result[0, y] = op.activation(sums[:, :, 0] + bias[y])
+        del weights, weight  # before the next part is read
     return result

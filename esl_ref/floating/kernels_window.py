@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from esl_ref.errors import ModelError
+from esl_ref.floating.activation import Activation, Function
 from esl_ref.ir import Padding
 from esl_ref.ops.windows import out_size, tap_view
 
-__all__ = ["WORKSPACE", "FloatArray", "as_map", "columns", "in_map", "map_size", "rows_per_block", "slab"]
+__all__ = ["WORKSPACE", "FloatArray", "activated", "as_map", "columns", "in_map", "map_size", "rows_per_block", "slab"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 """float32, or float64 where results must not depend on the order in which a BLAS sums."""
@@ -76,6 +77,20 @@ def in_map(tap: int, before: int, size: int, out: int, stride: int) -> tuple[sli
         return None
     start = low * stride + tap - before
     return slice(low, high), slice(start, start + (high - low - 1) * stride + 1, stride)
+
+
+def activated(function: Activation, values: FloatArray) -> FloatArray:
+    """The function of every element, in place and in blocks: its steps would each take a map of their own."""
+    if function.function is Function.LINEAR:
+        return values
+    if not values.flags.c_contiguous:  # its elements in a row would be a copy
+        values[...] = function(values)
+        return values
+    flat = values.reshape(-1)
+    for first in range(0, flat.size, WORKSPACE):
+        part = flat[first : first + WORKSPACE]
+        part[...] = function(part)
+    return values
 
 
 def as_map(value: FloatArray, where: str) -> FloatArray:

@@ -102,9 +102,9 @@ def _main(cfg: str, weights: str, mode: str) -> None:
     _RESET.write_text("5")  # VmHWM becomes VmRSS
     before, started = _status("VmRSS"), time.process_time()
     made = run(graph, inputs) if mode == "layerwise" else _everything(graph, inputs)
-    seconds = time.process_time() - started
+    seconds, nbytes = time.process_time() - started, _status("VmHWM") - before
     total = float(sum(value.astype(np.float64).sum() for value in made.values()))
-    print(json.dumps({"nbytes": _status("VmHWM") - before, "seconds": seconds, "total": total}))
+    print(json.dumps({"nbytes": nbytes, "seconds": seconds, "total": total}))
 
 
 if __name__ == "__main__":

@@ -76,7 +76,6 @@ def test_what_is_asked_for_in_vain(detector: list[str], tmp_path: Path, capsys: 
         ([cfg, "--weights", str(tmp_path / "none.weights")], "cannot be read"),
         ([cfg, "--weights", weights, "--input", str(tmp_path / "broken.jpg")], "is not a picture that can be read"),
         ([cfg, "--weights", weights, "--input", str(tmp_path / "none.jpg")], "no such file"),
-        ([cfg, "--weights", weights, "--executor", "machine"], "is a float model"),
         ([cfg, "--weights", weights, "--picture", "x.png"], "there is no picture with objects to draw"),
         ([*detector, "--picture", str(tmp_path / "x.unknown")], "cannot be written as a picture"),
         ([*detector, "--names", str(tmp_path / "none.names")], "cannot be read"),

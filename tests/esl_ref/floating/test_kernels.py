@@ -161,3 +161,22 @@ def test_weights_that_do_not_fit_are_named():
     op = f.Conv("c7", ("x",), "y", Parameter.of(np.zeros((2, 1, 1, 3))), Parameter.of(np.zeros(2)))
     with pytest.raises(ModelError, match="layer 'c7'"):
         apply(op, [_X], (1, 2, 3, 2))
+
+
+def test_activations_in_place_of_maps_of_any_order() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 3, 4, 5)).astype(np.float32)
+    want = np.where(values > 0, values, np.float32(0.1) * values)
+    for made in (values.copy(), np.asfortranarray(values)):
+        assert kernels_window.activated(LEAKY, made) is made
+        np.testing.assert_array_equal(made, want)
+
+
+def test_pooling_in_blocks_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    ifm = np.random.default_rng(0).normal(size=(1, 13, 7, 3)).astype(np.float32)
+    for op in (f.MaxPool("p", ("x",), "y", (3, 2), (2, 1), Padding(1, 1, 0, 1)),
+               f.AveragePool("p", ("x",), "y", (4, 3), (1, 2), Padding(2, 1, 1, 1))):  # fmt: skip
+        shape = (1, 7, 7, 3) if isinstance(op, f.MaxPool) else (1, 13, 4, 3)
+        whole = apply(op, [ifm], shape)
+        with monkeypatch.context() as patch:
+            patch.setattr("esl_ref.floating.kernels_window.WORKSPACE", 1)
+            np.testing.assert_array_equal(apply(op, [ifm], shape), whole)
