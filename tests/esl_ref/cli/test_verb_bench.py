@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -30,3 +32,13 @@ def test_an_unknown_table_is_named(capsys):
     with pytest.raises(SystemExit) as stop:
         command_line.main(["bench", "planner", "--table", "nonsense"])
     assert stop.value.code == 2 and "no table 'nonsense'" in capsys.readouterr().err
+
+
+def test_memory_of_a_network(data_dir, tmp_path, capsys):
+    report = tmp_path / "memory.json"
+    with pytest.raises(SystemExit) as stop:
+        command_line.main(["bench", "memory", "--data", str(data_dir), "--only", "go", "--repeat", "1",
+                           "--json", str(report)])  # fmt: skip
+    assert not stop.value.code and "mean measured" in capsys.readouterr().out
+    (row,) = json.loads(report.read_text())["memory"]["rows"]
+    assert row["cfg"] == "go" and row["measured by layer"] < row["measured all"] / 4
