@@ -147,4 +147,4 @@ def read_sections(path: Path) -> tuple[list[Section], list[str]]:
         raise ModelError(f"is larger than {MOST_BYTES:,} bytes", where=str(path), hint="is it the .weights file?")
     if b"\0" in data:
         raise ModelError("is no text", where=str(path), hint="is it the .weights file?")
-    return sections(data.decode("utf-8", errors="replace"), str(path))
+    return sections(data.decode("utf-8-sig", errors="replace"), str(path))

@@ -126,6 +126,11 @@ def test_comments_blanks_and_aliases() -> None:
     assert (block.kind, block.number("height"), block.line, notes) == ("net", 3, 1, [])
 
 
+def test_files_from_other_systems(tmp_path: Path) -> None:
+    (tmp_path / "net.cfg").write_bytes(b"\xef\xbb\xbf" + SMALL.replace("\n", "\r\n").encode())
+    assert [layer.shape for layer in read_network(tmp_path / "net.cfg").layers] == [(8, 8, 4), (4, 4, 4), (4, 4, 3)]
+
+
 def test_defaults(tmp_path: Path) -> None:
     """Darknet's: one logistic filter; pooling as wide as its stride, padded by one less."""
     conv, pool = read(tmp_path, net(9, 9, 3, "convolutional; maxpool stride=3")).layers
