@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from esl_ref.errors import UnsupportedError
@@ -53,8 +54,11 @@ def make(settings: Settings, say: Callable[[str], None]) -> Table:
         "MDFI (ISOCC 2019): Darknet's float32 memory, MiB, and savings",
         ("cfg", "full", "inference", "resident", *names, "seconds"),
         tuple(rows),
-        {f"mean {name}": mean([row[4 + k] for row in rows]) for k, name in enumerate(names)},
+        {f"mean {name}": mean([row[4 + k] for row in rows]) for k, name in enumerate(names)}
+        | {f"median {name}": median([row[4 + k] for row in rows]) for k, name in enumerate(names)},
         ("resident: freed at last use, all weights loaded; streamed: only the running layer's, and its im2col matrix",
          "direct: streamed without im2col, as hardware convolves; joint: each weight read once, word by word",
+         "streamed and direct read every weight once: traffic is 1 and the image and the result; streamed is low where"
+         " one layer's im2col matrix is most of the memory (vgg-conv, writing), which no accelerator here has",
          "rows: row-streamed groups, weights read again for every strip; traffic against reading all weights once"),
     )  # fmt: skip
