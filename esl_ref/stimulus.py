@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph, Quantize, Tensor
 from esl_ref.layout import file_shape, in_file_order, in_graph_order
@@ -65,13 +66,20 @@ def fit(value: Array, tensor: Tensor, where: str) -> tuple[Array, str]:
 
 
 def _image(path: Path, graph: Graph, tensor: Tensor) -> tuple[Array, str]:
-    """A picture, stretched to the input's height and width, its 0..255 laid over the input's quantised range."""
+    """A picture, stretched to the input's height and width, its 0..255 laid over the input's quantised range; for
+    detectors letterboxed, as `esl-ref run` does."""
     from PIL import Image
 
     where = str(path)
     if len(tensor.shape) != 4:
         raise InputError(f"a picture does not fit an input of shape {list(tensor.shape)}", where=where,
                          hint="give an .npy or .npz file")  # fmt: skip
+    if graph.heads:
+        values, how = fit(network_input(path, tensor.shape, graph.heads)[0], tensor, where)
+        return (
+            values,
+            f"brought to size as the detection heads expect it, real input = pixel / 255; {how}",
+        )
     _, height, width, channels = tensor.shape
     picture = read_pixels(path, channels)
     picture = picture[:, :, 0] if channels == 1 else picture

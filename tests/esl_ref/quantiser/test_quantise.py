@@ -7,8 +7,10 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from esl_ref import ir
+from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError, ModelError, UnsupportedError
 from esl_ref.executor import random_inputs, run
 from esl_ref.floating import executor as floating
@@ -22,6 +24,7 @@ from esl_ref.quantiser.calibrate import calibrate
 from esl_ref.quantiser.equalise import equalise
 from esl_ref.quantiser.evaluate import evaluate
 from esl_ref.quantiser.prepare import prepare
+from esl_ref.stimulus import read_inputs
 from tests.esl_ref.quantiser.nets import LEAKY, RELU, Net, classifier, data, detector
 
 NETS = {"detector": detector, "classifier": classifier}
@@ -57,6 +60,18 @@ def test_the_file_reads_back_as_the_graph(name, tmp_path):
     inputs = random_inputs(result.graph, 3)
     for output, value in run(again, inputs).items():
         np.testing.assert_array_equal(value, run(result.graph, inputs)[output])
+
+
+def test_pictures_reach_detectors_in_one_way(tmp_path):
+    """Letterboxed and quantised, whichever verb reads them."""
+    graph = detector()
+    result = quantise(graph, data(graph)).graph
+    path = tmp_path / "wide.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (10, 40, 3), np.uint8)).save(path)
+    values, fit = network_input(path, (1, 16, 16, 3), graph.heads)
+    assert fit.inner == (4, 16)
+    codes = np.clip(np.floor(values / result.tensors["x"].quant.scale[0] + 0.5) - 128, -128, 127)
+    np.testing.assert_array_equal(read_inputs(result, path)[0]["x"], codes)
 
 
 def _without_own_operators(name):
