@@ -86,10 +86,11 @@ def _prices(pricer: Pricer, first: int, last: int, fast: bool) -> Iterator[Group
     whole = sum(pricer.price(Group(i, i + 1)).warm for i in range(first, last))
     quick = fast
     for group in modes(first, last, height):
-        if quick and group.strip < height:
+        plain = (group.strip, group.ahead) == STRIPS[0]
+        if quick and group.strip < height and not plain:
             continue
         price = pricer.price(group)
-        quick = quick or ((group.strip, group.ahead) == STRIPS[0] and price.warm <= whole * NEAR)
+        quick = quick or (plain and price.warm <= whole * NEAR)
         yield price
 
 

@@ -87,7 +87,8 @@ class Search:
         found = front(pricer, lambda done, of: self.effort.progress(label, done, of), byte_cost, room, self._hurried)
         best: int | None = None
         for done, candidate in enumerate(sorted(found, key=lambda c: c.cost) if limit is not None else found):
-            if best is not None and (candidate.cost > TRUST * best or self.late()):
+            answered = done > 0 if limit is None else best is not None
+            if (best is not None and candidate.cost > TRUST * best) or (answered and self.late()):
                 break
             rated = self.rater.rate(Choice(candidate.groups))
             self.effort.progress("timing plans on the ESL machine", done + 1, len(found))

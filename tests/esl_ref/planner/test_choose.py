@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from random import Random
 
 import pytest
@@ -17,7 +18,7 @@ from esl_ref.machine.timing import predict
 from esl_ref.models import embedded_path
 from esl_ref.pipeline import compile_model
 from esl_ref.planner.choose import Rated, joint, layerwise, pareto, within_slack
-from esl_ref.planner.joint import Effort, Rater
+from esl_ref.planner.joint import Effort, Rater, search
 from esl_ref.planner.joint.improve import neighbour, roomier
 from tests.helpers.networks import check, mismatches
 
@@ -77,16 +78,22 @@ def test_same_seed_same_neighbours(graph: Graph, plans: list[Rated]) -> None:
         assert [g.first for g in choice.groups] == [0, *ends[:-1]] and all(g.first < g.last for g in choice.groups)
 
 
-def test_time_improves_and_never_worsens(graph: Graph) -> None:
+def test_time_improves_and_the_seed_decides(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     base = arch.load("base")
     folded, shaped, _, lowered = prepare(graph, base)
     (low,) = lowered.values()
     sizing = Sizing(shaped, (low,), scratch_bytes(base))
     rater = Rater(folded, low, sizing)
-    budget = 4096
-    plain, longer = (rater.rate(joint(folded, low, sizing, budget, effort=Effort(s))) for s in (None, 2.0))
-    assert plain.height <= budget and longer.height <= budget
-    assert longer.cycles <= plain.cycles
+
+    def searched(seconds: float | None) -> Rated:
+        ticks = count()  # a clock that goes on whenever somebody looks: the same on every machine
+        monkeypatch.setattr(search.time, "monotonic", lambda: 0.1 * next(ticks))
+        return rater.rate(joint(folded, low, sizing, 4096, effort=Effort(seconds, 3)))
+
+    plain, longer, again, hasty = searched(None), searched(9.0), searched(9.0), searched(0.1)
+    assert all(plan.height <= 4096 for plan in (plain, longer, hasty))
+    assert longer.cycles <= plain.cycles <= hasty.cycles
+    assert longer == again
 
 
 def test_every_plan_of_the_front_is_what_it_says(graph: Graph, plans: list[Rated]) -> None:
