@@ -32,12 +32,11 @@ _LEAST_CROP = 0.6
 @dataclass(frozen=True)
 class CalibrationSet:
     """Samples that can be gone through more than once. `input_range` is what inputs can be, where that is known;
-    `meaning` says in a sentence what the samples are; `is_data` is False for noise."""
+    `meaning` says in a few words what the samples are."""
 
     samples: tuple[Callable[[], dict[str, Array]], ...]
     meaning: str
     input_range: tuple[float, float] | None = None
-    is_data: bool = True
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -53,7 +52,7 @@ class CalibrationSet:
 def from_seed(graph: FloatGraph, seed: int, count: int = 1) -> CalibrationSet:
     """Uniform noise over 0..1: enough to get scales, not to say anything of accuracy."""
     makers = tuple(_maker(random_inputs, graph, seed + k) for k in range(count))
-    return CalibrationSet(makers, f"{count} random inputs from seed {seed}", (0.0, 1.0), is_data=False)
+    return CalibrationSet(makers, f"{count} random inputs from seed {seed}", (0.0, 1.0))
 
 
 def _maker(function: Callable[..., dict[str, Array]], *arguments: Any) -> Callable[[], dict[str, Array]]:

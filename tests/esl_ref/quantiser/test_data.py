@@ -27,7 +27,7 @@ def test_a_folder_gives_its_pictures_as_run_takes_them(tmp_path):
 
     _pictures(tmp_path)
     data = from_path(GRAPH, tmp_path)
-    assert len(data) == 3 and data.input_range == (0.0, 1.0) and data.is_data
+    assert len(data) == 3 and data.input_range == (0.0, 1.0)
     first = next(iter(data))["x"]
     np.testing.assert_array_equal(first, network_input(tmp_path / "sub0" / "0.png", (1, 16, 16, 3), GRAPH.heads)[0])
     one = from_path(GRAPH, tmp_path / "sub0" / "2.png", pixels=(-1.0, 1.0))
@@ -107,5 +107,5 @@ def test_a_picture_that_does_not_decode_is_named(tmp_path):
 
 def test_noise_is_seeded_and_says_so():
     data = from_seed(classifier(), 3, 2)
-    assert not data.is_data and len({sample["x"].tobytes() for sample in data}) == 2
+    assert len({sample["x"].tobytes() for sample in data}) == 2
     np.testing.assert_array_equal(next(iter(data))["x"], next(iter(from_seed(classifier(), 3)))["x"])
