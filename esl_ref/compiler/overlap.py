@@ -22,7 +22,7 @@ from esl_ref.compiler.steps import Compute, Load, Schedule, Step
 from esl_ref.compiler.views import View
 from esl_ref.machine.timing_constants import EngineTiming, IssueClock
 
-__all__ = ["Clock", "clock_of", "overlap", "overlapped"]
+__all__ = ["Clock", "clock_of", "dependences", "overlap", "overlapped"]
 
 LOADS_AHEAD = 3
 """Input transfers placed before the strips that use them: more would only queue in front of weights."""
@@ -118,7 +118,8 @@ def _slots(view: View, first: int, last: int, grids: Mapping[str, RowGrid | None
     return [(name, row % capacity) for row in range(low, min(high, low + capacity))]
 
 
-def _dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> list[_Node]:
+def dependences(steps: Sequence[Step], grids: Mapping[str, RowGrid | None]) -> list[_Node]:
+    """For every step, the steps that must come before it, slot by slot of rolling storages."""
     nodes = [_Node() for _ in steps]
     slots: dict[tuple[str, int], _Slot] = {}
     parts: dict[int | str, int] = {}
@@ -193,7 +194,7 @@ def overlap(
     least. cold: the Program starts with this group, whose weights are all still to come: whoever has his goes first.
     """
     arrived = _arrivals(steps, clock.arch) if cold else {}
-    nodes = _dependences(steps, grids)
+    nodes = dependences(steps, grids)
     left = [len(n.before) for n in nodes]
     finish = [0] * len(steps)
     computes, transfers = _Ready(), _Ready()

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esl_ref import arch, executor, ir
-from esl_ref.compiler import Choice, Compiled
-from esl_ref.compiler.schedule import Group
+from esl_ref.compiler import Choice, Compiled, overlap
+from esl_ref.compiler.rolling import grids_of
+from esl_ref.compiler.schedule import Compute, Group
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
 from esl_ref.macs import total_macs
@@ -120,6 +121,24 @@ def test_two_fan_ins_keep_their_slots_apart_while_rows_stream() -> None:
     assert not mismatches(streamed)[0]
     bases = {t.op.split("/")[0]: t.share.base for t in tasks if t.share}
     assert len(set(bases.values())) == 2
+
+
+def test_weights_of_a_fan_in_come_in_chunks_of_groups() -> None:
+    b = Builder("net", (3, 3, 5))
+    b.conv(96, 1)
+    b.conv(40, 3, 1, "valid")
+    compiled = _compiled(split_channels(seeded(b.build()), ["conv1", "conv2"], 2, sums=True))
+    bases = {c["acc_base"] for c in compiled.programs[0].program.commands if c.opcode is Opcode.CONV and c["acc_out"]}
+    assert len(bases) == 3  # a slot for each group of 16 channels, in commands of their own
+
+
+def test_shares_keep_their_order_whatever_is_ready_first() -> None:
+    graph = split_channels(_net(), [*BODY, "dense1"], 3, sums=True)
+    schedule = _compiled(graph).programs[0].schedule
+    nodes = overlap.dependences(schedule.steps, grids_of(schedule))
+    shares = [i for i, step in enumerate(schedule.steps) if isinstance(step, Compute) and step.task.share]
+    assert len(shares) == 3
+    assert all(before in nodes[after].before for before, after in zip(shares, shares[1:], strict=False))
 
 
 def test_bytes_fall_and_work_does_not_grow() -> None:
