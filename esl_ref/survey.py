@@ -104,5 +104,5 @@ def survey(graph: Graph) -> Survey:
         sum(o.macs for o in operators),
         sum(o.parameters for o in operators),
         max((t.nbytes for t in graph.activations()), default=0),
-        graph.notes,
+        (*graph.notes, *(f"detection head: {head}" for head in graph.heads)),
     )

@@ -25,6 +25,7 @@ from esl_ref.quantiser.equalise import equalise
 from esl_ref.quantiser.evaluate import evaluate
 from esl_ref.quantiser.prepare import prepare
 from esl_ref.stimulus import read_inputs
+from esl_ref.survey import survey
 from tests.esl_ref.quantiser.nets import LEAKY, RELU, Net, classifier, data, detector
 
 NETS = {"detector": detector, "classifier": classifier}
@@ -57,6 +58,7 @@ def test_the_file_reads_back_as_the_graph(name, tmp_path):
     path.write_bytes(result.file)
     again = load_model(path)
     assert isinstance(again, ir.Graph) and again.heads == graph.heads
+    assert sum("detection head" in note for note in survey(again).notes) == len(graph.heads)
     inputs = random_inputs(result.graph, 3)
     for output, value in run(again, inputs).items():
         np.testing.assert_array_equal(value, run(result.graph, inputs)[output])
