@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -61,7 +62,9 @@ def _depthwise_form(weight: npt.NDArray[Any]) -> npt.NDArray[Any]:
 def _conv(out: Export, op: f.Conv) -> None:
     units, kh, kw, depth = op.weight.shape
     depthwise = depth == 1 and op.groups > 1
-    ifm, options = window(out, op, (kh, kw), op.dilation)
+    placed = window(out, op, (kh, kw), op.dilation)
+    assert placed is not None
+    ifm, options = placed
     inputs = [ifm, *_weights(out, op, depthwise=depthwise)]
     options |= {"fused_activation_function": _fused(op.activation)}
     if op.dilation != (1, 1):
@@ -80,10 +83,23 @@ def _dense(out: Export, op: f.Dense) -> None:
 
 
 def _pool(out: Export, op: f.MaxPool | f.AveragePool) -> None:
-    ifm, options = window(out, op, op.window, (1, 1))
+    placed = window(out, op, op.window, (1, 1))
+    if placed is None:
+        _own_average(out, op)
+        return
+    ifm, options = placed
     options |= {"filter_height": op.window[0], "filter_width": op.window[1]}
     code = "MAX_POOL_2D" if isinstance(op, f.MaxPool) else "AVERAGE_POOL_2D"
     out.writer.add_op(code, [ifm], [out.result(op.output)], **options)
+
+
+def _own_average(out: Export, op: f.MaxPool | f.AveragePool) -> None:
+    if out.is_float:
+        raise out.unsupported(op, f"padding {op.padding} that is not counted has no float operator")
+    p = op.padding
+    options = {"window": op.window, "stride": op.stride, "padding": (p.top, p.bottom, p.left, p.right)}
+    out.writer.add_op("custom:ESL_AVERAGE_POOL", [out.operand(op.inputs[0])], [out.result(op.output)],
+                      custom_options=json.dumps(options).encode())  # fmt: skip
 
 
 def _binary(out: Export, op: f.Add | f.Sub | f.Mul) -> None:

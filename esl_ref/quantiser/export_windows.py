@@ -49,8 +49,11 @@ def _padded(out: Export, op: f.FloatOp, pads: tuple[_Along, _Along], value: floa
 
 def window(
     out: Export, op: f.Conv | f.MaxPool | f.AveragePool, kernel: tuple[int, int], dilation: tuple[int, int]
-) -> tuple[int, dict[str, Any]]:
-    """(the tensor to read, options padding and stride), with a padding operator added where the schema needs one."""
+) -> tuple[int, dict[str, Any]] | None:
+    """(the tensor to read, options padding and stride), with a padding operator added where the schema needs one.
+
+    None for an average that does not count padding which the schema cannot say: no operator before it can say it.
+    """
     (_, h, w, _), (_, oh, ow, _) = out.shape(op.inputs[0]), out.shape(op.output)
     p: Padding = op.padding
     reach = ((kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1)
@@ -68,7 +71,7 @@ def window(
             return out.operand(op.inputs[0]), options | {"padding": scheme}
     options["padding"] = "VALID"
     if isinstance(op, f.AveragePool):
-        raise out.unsupported(op, f"padding {p} that is not counted", "TensorFlow Lite's SAME padding, or counted")
+        return None
     # Padding never wins in a max pool: it is the lowest value that there is.
     lowest = float(np.finfo(np.float32).min)
     return _padded(out, op, (pads[0], pads[1]), lowest if isinstance(op, f.MaxPool) else 0.0), options

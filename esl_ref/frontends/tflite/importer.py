@@ -36,6 +36,7 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "AVERAGE_POOL_2D": pool.average_pool_2d,
     "CONCATENATION": moves.concatenation,
     "CONV_2D": conv.conv_2d,
+    "CUSTOM(ESL_AVERAGE_POOL)": custom.average_pool,
     "CUSTOM(ESL_RESIZE_NEAREST)": custom.resize_nearest,
     "CUSTOM(ESL_TABLE)": custom.table,
     "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,

@@ -224,6 +224,20 @@ def test_a_part_that_would_lose_is_rescaled():
     assert not any(isinstance(op, ir.Table) for op in merged.ops)
 
 
+@pytest.mark.parametrize("padding", [ir.Padding(1, 1, 1, 1), ir.Padding(0, 1, 0, 1), ir.Padding(2, 0, 1, 0)])
+def test_averages_that_do_not_count_their_padding(padding):
+    """What SAME cannot say is an operator of this product."""
+    net = Net()
+    source = net.conv("x", 4)
+    size = [(8 + a + b - 3) // 2 + 1 for a, b in ((padding.top, padding.bottom), (padding.left, padding.right))]
+    pooled = net.add(f.AveragePool, [source], (1, *size, 4), (3, 3), (2, 2), padding)
+    graph = net.graph(pooled)
+    result = quantise(graph, data(graph), PLAIN)
+    assert evaluate(result.prepared, result.graph, data(graph)).outputs[0].sqnr > 30
+    (pool,) = [op for op in result.graph.ops if isinstance(op, ir.AveragePool)]
+    assert (b"ESL_AVERAGE_POOL" in result.file) == (padding != ir.Padding(0, 1, 0, 1)), pool
+
+
 def test_functions_with_fixed_scales_have_them():
     graph = classifier()
     result = quantise(graph, data(graph)).graph

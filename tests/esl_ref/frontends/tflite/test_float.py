@@ -143,6 +143,19 @@ def _resize(rows: str) -> bytes:
     return w.finish([x], [y])
 
 
+@pytest.mark.parametrize("options", ["{}", '{"window": [3, 3], "stride": [2, 2], "padding": [3, 0, 0, 0]}',
+                                     '{"window": [0, 3], "stride": [2, 2], "padding": [0, 0, 0, 0]}',
+                                     '{"window": [3], "stride": [2, 2], "padding": [0, 0, 0, 0]}',
+                                     '{"window": [3, 3], "stride": [1e999, 2], "padding": [0, 0, 0, 0]}'])  # fmt: skip
+def test_own_average_with_damaged_options(options: str) -> None:
+    w = TFLiteWriter("average")
+    x = w.add_tensor("x", (1, 5, 5, 1), "int8", scale=0.5)
+    y = w.add_tensor("y", (1, 2, 2, 1), "int8", scale=0.5)
+    w.add_op("custom:ESL_AVERAGE_POOL", [x], [y], custom_options=options.encode())
+    with pytest.raises(ModelError, match="operator #0"):
+        load_bytes(w.finish([x], [y]))
+
+
 def test_own_resize_operator() -> None:
     (op,) = load_bytes(_resize("[2, 1]")).ops
     assert (op.rows, op.columns) == ((2, 1), (0, 2))  # type: ignore[attr-defined]
