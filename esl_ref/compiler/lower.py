@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from esl_ref.compiler.bind import Binder
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.fan_in import fan_ins, interleaved
 from esl_ref.compiler.segments import Segment
-from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.tasks import Task, Weights
 from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph, Op
 
@@ -85,16 +85,28 @@ def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) 
     apart = [op.inputs[0] for op in segment.ops if op.name in sums]
     binder = Binder(graph, segment.ops, segment.outputs, in_place=in_place, apart=apart)
     tasks: list[Task] = []
+    known: dict[int, list[Weights]] = {}
     for layer, op in enumerate(segment.ops):
         if op.name in skipped:
             continue
         rule = _LOWER.get(type(op))
         if rule is None:
             raise UnsupportedError(f"no accelerator mapping for {op.kind}", where=f"operator '{op.name}'")
-        tasks.extend(rule(Context(graph, arch, binder, layer, tables.get(op.name), sums), op))
+        made = rule(Context(graph, arch, binder, layer, tables.get(op.name), sums), op)
+        weight = getattr(op, "weight", None)
+        tasks.extend(made if weight is None else _once(made, known.setdefault(id(weight), [])))
     tasks.extend(_dense_outputs(graph, arch, binder, segment, tasks))
     constants = tuple(n for n in binder.views if graph.tensors.get(n) is not None and graph.tensors[n].is_const)
     return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants, arch)
+
+
+def _once(tasks: Iterable[Task], known: list[Weights]) -> Iterator[Task]:
+    """The tasks of an operator; tiles of one operator share its weights: what is on chip is not loaded again."""
+    for task in tasks:
+        same = next((w for w in known if w.equals(task.weights)), None)
+        if same is None:
+            known.append(task.weights)
+        yield task if same is None else task.replace(weights=same)
 
 
 def _dense_outputs(graph: Graph, arch: Arch, binder: Binder, segment: Segment, tasks: list[Task]) -> list[Task]:

@@ -41,6 +41,11 @@ class Weights:
         """Word of a group at which its weights start."""
         return self.header * max(1, len(self.variants))
 
+    def equals(self, other: Weights) -> bool:
+        """Whether both are the same words in the same order."""
+        alike = (self.header, self.shared, self.variants) == (other.header, other.shared, other.variants)
+        return alike and np.array_equal(self.words, other.words)
+
     @property
     def per_group(self) -> int:
         return int(self.words.shape[1])

@@ -15,6 +15,7 @@ from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
 from esl_ref.pipeline import compile_model
 from esl_ref.planner.choose import layerwise
+from esl_ref.program.fields import Opcode
 from esl_ref.rewrite import tile
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
@@ -77,6 +78,15 @@ def test_tiles_need_fewer_bytes_and_no_copies() -> None:
     kinds = {task.opcode.name for task in tiled.programs[0].lowered.tasks}
     assert len(tiled.programs[0].lowered.tasks) == 6 * 3 + 1  # slices and joins are addresses
     assert kinds == {"CONV", "POOL"}
+
+
+def test_tiles_do_not_load_weights_that_are_there() -> None:
+    tiled = compile_model(tile(_chain(), ["conv1", "max_pool1", "conv2"], 1, 3), arch.load("base"), strategy=layerwise)
+    lowered, program = tiled.programs[0].lowered, tiled.programs[0].program
+    assert len({id(t.weights) for t in lowered.tasks if t.op.startswith("conv1#")}) == 1
+    loaded = sum(c["words"] for c in program.commands if c.opcode is Opcode.LOAD_WEIGHTS)
+    kinds = {id(t.weights): t for t in lowered.tasks}.values()
+    assert loaded == sum(t.weights.per_group * (1 if t.weights.shared else t.groups(16)) for t in kinds)
 
 
 def test_a_tile_computes_its_halo_and_no_more() -> None:
