@@ -7,7 +7,7 @@ byte rotation puts them in order. So packed NHWC rows need no alignment, whateve
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -42,24 +42,21 @@ class ActSram(wiring.Component):
         Reads the `lanes` bytes from `read_addr` upward (modulo 2**24).
     read_data : Out(8 * lanes)
         READ_LATENCY cycles after the address, whether or not other reads follow.
-    write_en, write_addr (24), write_data (8 * write_bytes), write_count : In
+    write_en, write_addr (24), write_data (8 * lanes), write_count : In
         Bytes 0 .. write_count - 1 of write_data go to write_addr upward.
     """
 
-    def __init__(self, arch: Arch, write_bytes: int):
-        if not 1 <= write_bytes <= arch.lanes:
-            raise ValueError(f"write_bytes must be 1 to lanes = {arch.lanes}, not {write_bytes!r}")
+    def __init__(self, arch: Arch):
         self._lanes = arch.lanes
         self._rows = arch.act_bytes // (2 * arch.lanes)
-        self._write_bytes = write_bytes
         super().__init__({
             "read_en": In(1),
             "read_addr": In(24),
             "read_data": Out(8 * arch.lanes),
             "write_en": In(1),
             "write_addr": In(24),
-            "write_data": In(8 * write_bytes),
-            "write_count": In(range(write_bytes + 1)),
+            "write_data": In(8 * arch.lanes),
+            "write_count": In(range(arch.lanes + 1)),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -109,11 +106,10 @@ class ActSram(wiring.Component):
         lanes = self._lanes
         offset, odd, even_row, odd_row = self._bank_rows(self.write_addr)
         split = len(offset) // 2
-        enables = Cat(self.write_count > i for i in range(self._write_bytes))
+        enables = Cat(self.write_count > i for i in range(lanes))
 
         data_1 = Signal(8 * lanes, reset_less=True)
-        padded = Cat(self.write_data, Const(0, 8 * (lanes - self._write_bytes)))
-        m.d.sync += data_1.eq(_rotate(padded, lanes, offset, range(split)))
+        m.d.sync += data_1.eq(_rotate(self.write_data, lanes, offset, range(split)))
         # Enables of the word pair: byte k of the data is byte offset + k of the pair.
         enables_1 = Signal(2 * lanes, reset_less=True)
         m.d.sync += enables_1.eq(enables << offset)

@@ -43,11 +43,11 @@ class Engine(wiring.Component):
     completed : Out(1)
         Pulse: a command's last result byte has been written. `completed_index` (32), `completed_tag` (16) and
         `completed_stamp` (1) describe it in that cycle.
-    load_valid, load_ready, load_addr (24), load_data (8 * axi_bytes), load_count
+    load_valid, load_ready, load_addr (24), load_data (8 * lanes), load_count
         Activation write: bytes 0 .. load_count - 1 of load_data go to load_addr upward, any alignment. Accepted when
         valid and ready; not ready in cycles in which the post-processor writes.
-    weight_valid, weight_word (17), weight_beat, weight_data (8 * axi_bytes)
-        Weight write, always accepted: beat `weight_beat` (0 .. lanes*lanes/axi_bytes - 1) of word `weight_word`.
+    weight_valid, weight_word (17), weight_lane, weight_data (8 * lanes)
+        Weight write, always accepted: lane `weight_lane` of word `weight_word`.
     table_valid, table_beat, table_data (8 * axi_bytes)
         Table write, always accepted: entries table_beat * axi_bytes upward.
     read_valid, read_addr (24)
@@ -78,12 +78,12 @@ class Engine(wiring.Component):
             "load_valid": In(1),
             "load_ready": Out(1),
             "load_addr": In(24),
-            "load_data": In(axi_bits),
-            "load_count": In(range(arch.axi_bytes + 1)),
+            "load_data": In(8 * lanes),
+            "load_count": In(range(lanes + 1)),
             "weight_valid": In(1),
             "weight_word": In(17),
-            "weight_beat": In(range(arch.word_bytes // arch.axi_bytes)),
-            "weight_data": In(axi_bits),
+            "weight_lane": In(range(lanes)),
+            "weight_data": In(8 * lanes),
             "table_valid": In(1),
             "table_beat": In(range(256 // arch.axi_bytes)),
             "table_data": In(axi_bits),
@@ -102,7 +102,7 @@ class Engine(wiring.Component):
         m = Module()
         m.submodules.issuer = self._issuer = Issuer(self._arch)
         m.submodules.address = self._address = AddressStage(self._arch)
-        m.submodules.act_sram = self._act_sram = ActSram(self._arch, max(self._arch.post_lanes, self._arch.axi_bytes))
+        m.submodules.act_sram = self._act_sram = ActSram(self._arch)
         m.submodules.weight_sram = self._weight_sram = WeightSram(self._arch)
         m.submodules.datapath = self._datapath = Datapath(self._arch)
         self._connect_issuer(m)
@@ -165,7 +165,7 @@ class Engine(wiring.Component):
             act_sram.write_count.eq(Mux(post.write_valid, post.write_lanes, self.load_count)),
             weights.write_en.eq(self.weight_valid),
             weights.write_word.eq(self.weight_word),
-            weights.write_beat.eq(self.weight_beat),
+            weights.write_lane.eq(self.weight_lane),
             weights.write_data.eq(self.weight_data),
             post.table_we.eq(self.table_valid),
             post.table_addr.eq(self.table_beat * self._arch.axi_bytes),

@@ -12,9 +12,11 @@ from rtl.axi.link import read_client
 from rtl.decode import CountsSignature
 from rtl.fault import FaultSignature
 from rtl.layouts import command_payload
+from rtl.load_align import LoadAlign
+from rtl.load_arrive import LoadArrive
 from rtl.load_issue import LoadIssue
-from rtl.load_receive import LoadReceive, placed_layout
-from rtl.load_types import Destination, load_layout
+from rtl.load_types import Destination, arriving_layout, load_layout, placed_layout
+from rtl.load_walk import LoadWalk
 from rtl.register_fifo import RegisterFifo
 from rtl.surface import BasesSignature
 
@@ -26,7 +28,8 @@ LOADS_AHEAD = 2
 
 class Loader(wiring.Component):
     """A command's addresses follow its predecessor's at once when its waits allow, so consecutive loads leave no gap on
-    the bus. The last beat of a load is written two cycles after R accepted it, unless the SRAM write port is taken.
+    the bus. The last piece of a load is written three cycles after R accepted its last beat, unless the SRAM write port
+    is taken, or more than one piece ends in that beat.
 
     Members
     -------
@@ -36,7 +39,7 @@ class Loader(wiring.Component):
     client : Out(read_client)
     placed : Out stream of placed_layout()
     completed : Out(1)
-        Pulse: the oldest load's last byte is being written.
+        Pulse: the oldest load's last piece is being written.
     arrived, destination : Out(1), Out(Destination)
         A beat of that kind was accepted from the bus in this cycle.
     waiting : Out(1)
@@ -63,23 +66,36 @@ class Loader(wiring.Component):
         m = Module()
         m.submodules.issue = issue = LoadIssue(self._arch)
         m.submodules.ahead = ahead = RegisterFifo(load_layout(), LOADS_AHEAD)
-        m.submodules.receive = receive = LoadReceive(self._arch)
+        m.submodules.coming = coming = RegisterFifo(arriving_layout(), LOADS_AHEAD)
+        m.submodules.arrive = arrive = LoadArrive(self._arch)
+        m.submodules.walk = walk = LoadWalk(self._arch)
+        m.submodules.align = align = LoadAlign(self._arch)
         for outer, inner in (
             (self.command, issue.command), (self.counts, issue.counts), (self.bases, issue.bases),
-            (self.client.request, issue.request), (self.client.data, receive.beats), (self.placed, receive.placed),
+            (self.client.request, issue.request), (self.client.data, arrive.beats), (self.placed, align.placed),
         ):  # fmt: skip
             wiring.connect(m, wiring.flipped(outer), inner)
         wiring.connect(m, issue.load, ahead.push)
-        wiring.connect(m, ahead.pop, receive.load)
+        wiring.connect(m, ahead.pop, walk.load)
+        wiring.connect(m, coming.pop, arrive.load)
+        wiring.connect(m, arrive.out, align.beats)
+        wiring.connect(m, walk.piece, align.piece)
+        load, request = issue.load.payload, issue.request
         m.d.comb += [
+            # What arrives is never more than what is yet to be taken apart, so there is room.
+            coming.push.valid.eq(request.valid & request.ready),
+            coming.push.payload.destination.eq(load.destination),
+            coming.push.payload.index.eq(load.index),
+            coming.push.payload.beats.eq(request.payload.beats),
             self.completed.eq(self.placed.valid & self.placed.ready & self.placed.payload.last),
-            self.arrived.eq(receive.arrived),
-            self.destination.eq(receive.destination),
+            self.arrived.eq(arrive.arrived),
+            self.destination.eq(arrive.destination),
             self.waiting.eq(issue.waiting),
-            self.fault.valid.eq(issue.fault.valid | receive.fault.valid),
         ]
-        with m.If(receive.fault.valid):
-            m.d.comb += [self.fault.code.eq(receive.fault.code), self.fault.index.eq(receive.fault.index)]
-        with m.Else():
-            m.d.comb += [self.fault.code.eq(issue.fault.code), self.fault.index.eq(issue.fault.index)]
+        # The oldest load's fault first.
+        for source in (issue.fault, arrive.fault, walk.fault):
+            with m.If(source.valid):
+                m.d.comb += [
+                    self.fault.valid.eq(1), self.fault.code.eq(source.code), self.fault.index.eq(source.index)
+                ]  # fmt: skip
         return m

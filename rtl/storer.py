@@ -16,7 +16,7 @@ from rtl.layouts import command_payload
 from rtl.register_fifo import RegisterFifo
 from rtl.store_beats import StoreBeats
 from rtl.store_walk import StoreWalk
-from rtl.surface import BasesSignature, buffer_overflows, external_address, misaligned, row_beats
+from rtl.surface import BasesSignature, buffer_overflows, external_address, misaligned, whole_beats
 
 __all__ = ["STORES_AHEAD", "Storer"]
 
@@ -121,7 +121,7 @@ class Storer(wiring.Component):
         m.d.sync += [
             bad.eq(misaligned(f, arch) | buffer_overflows(f, arch)),
             request.addr.eq(external_address(f, self.bases)),
-            request.beats.eq(f.rows * row_beats(f, arch)),
+            request.beats.eq(f.rows * whole_beats(f.row_bytes, arch)),
             rows.rows.eq(f.rows),
             rows.row_bytes.eq(f.row_bytes),
             rows.first.eq(f.buf_base + f.buf_start),

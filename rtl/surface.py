@@ -10,7 +10,7 @@ from amaranth.lib.wiring import Out
 from esl_ref.arch import Arch
 from esl_ref.registers import BASES
 
-__all__ = ["BasesSignature", "buffer_overflows", "external_address", "misaligned", "row_beats"]
+__all__ = ["BasesSignature", "buffer_overflows", "external_address", "misaligned", "whole_beats"]
 
 BasesSignature = wiring.Signature({"base": Out(32).array(BASES)})
 """The BASE registers."""
@@ -31,6 +31,6 @@ def buffer_overflows(f: data.View, arch: Arch) -> Value:
     return f.buf_base + f.buf_wrap > arch.act_bytes
 
 
-def row_beats(f: data.View, arch: Arch) -> Value:
-    """Bus words of a row: its bytes, rounded up."""
-    return (f.row_bytes + (arch.axi_bytes - 1)) >> (arch.axi_bytes.bit_length() - 1)
+def whole_beats(count: Value, arch: Arch) -> Value:
+    """Bus words that hold so many bytes."""
+    return (count + (arch.axi_bytes - 1)) >> (arch.axi_bytes.bit_length() - 1)

@@ -19,6 +19,7 @@ from esl_ref.compiler.weights import PARTS, Chunk, Constants, Placement, chunks,
 from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import load_command
 from esl_ref.program.fields import COMMAND_BYTES, COMPUTE_OPCODES, Opcode
 from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, header_command
 
@@ -62,18 +63,15 @@ class _Writer:
         return [(base + low, base + high) for low, high in view.spans(first, last)]
 
     def load_weights(self, chunk: Chunk, placement: Placement) -> None:
-        fields = {
-            "tag": chunk.task.layer,
-            "base": CONSTANTS,
-            "offset": self.constants.add(chunk.data()),
-            "word": placement.word,
-            "words": chunk.words,
-        }
+        load = load_command(
+            chunk.words, chunk.pattern(self.arch), self.arch, tag=chunk.task.layer, base=CONSTANTS,
+            offset=self.constants.add(chunk.data(self.arch)), word=placement.word,
+        )  # fmt: skip
         span = (placement.word, placement.word + chunk.words)
         lanes = self.arch.lanes
         channels = (chunk.first * lanes, (chunk.last - chunk.first) * lanes)
         info = CommandInfo(chunk.task.op, channels=channels, layer=chunk.task.layer, note="weights")
-        self.put("load", Command(Opcode.LOAD_WEIGHTS, fields), Access(weight_writes=[span]), info)
+        self.put("load", load, Access(weight_writes=[span]), info)
 
     def load_table(self, task: Task) -> None:
         """Bring in the task's table unless it is the one already there."""
@@ -192,7 +190,7 @@ class _Pace:
     def time(self, use: _Use) -> int:
         """Bus cycles of a use's weights."""
         assert use.chunk is not None
-        return (use.chunk.words * self.arch.word_bytes + COMMAND_BYTES) // self.arch.axi_bytes
+        return use.chunk.beats(self.arch) + COMMAND_BYTES // self.arch.axi_bytes
 
     def run(self, index: int, use: _Use) -> None:
         """A step runs once its weights, and whatever rows were asked for before it, have come."""

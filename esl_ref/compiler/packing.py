@@ -53,7 +53,7 @@ def header_only(arch: Arch, bias: int, multiplier: int, shift: int, where: str) 
 def scale_only(arch: Arch, bias: int, requant: Requant, where: str) -> Weights:
     """The same for a per-tensor scale in its profile."""
     words = records(arch, np.full(arch.lanes, bias, np.int64), requant, where)
-    return Weights(words, arch.header_words, shared=True)
+    return Weights(words, arch.header_words, arch.lanes, shared=True)
 
 
 def _words(arch: Arch, lanes_first: npt.NDArray[np.int64], where: str) -> Bytes:
@@ -66,14 +66,21 @@ def _words(arch: Arch, lanes_first: npt.NDArray[np.int64], where: str) -> Bytes:
     return np.ascontiguousarray(grouped.astype(np.int8)).view(np.uint8).reshape(groups, padded.shape[1], -1)
 
 
+def _run(arch: Arch, size: int) -> tuple[int, int, int]:
+    """(words, bytes of a lane in words but the last, in the last) of a run of `size` bytes."""
+    words = -(-size // arch.lanes)
+    return words, arch.lanes, size - (words - 1) * arch.lanes
+
+
 Variants = tuple[tuple[int, int], ...]
 
 
 def _join(
     arch: Arch, weight: Ints, taps: npt.NDArray[np.int64], bias: Ints, zero_in: int, requant: Requant, where: str,
-    variants: Variants = (),
+    run: tuple[int, int, int], variants: Variants = (),
 ) -> Weights:  # fmt: skip
-    """Records in front of the weights, one set per variant (range of axis 1 of `weight`, the kernel rows).
+    """Records in front of the weights, one set per variant (range of axis 1 of `weight`, the kernel rows). `run` as in
+    `Weights`.
 
     The input zero point is folded into the bias over just the rows used: sum (x - z) w = sum x w - z sum w.
     """
@@ -85,7 +92,7 @@ def _join(
         used = weight[:, low:high].reshape(weight.shape[0], -1).sum(axis=1)
         sets.append(records(arch, bias.astype(np.int64) - zero_in * used, requant, where))
     words = np.concatenate([*sets, _words(arch, taps, where)], axis=1)
-    return Weights(words, arch.header_words, variants=variants)
+    return Weights(words, arch.header_words, bias.size, run, variants=variants)
 
 
 def pack_conv(
@@ -101,7 +108,8 @@ def pack_conv(
         parts = [half, weight - half]
     runs = [p.reshape(o, kh, 1, kw * i) if dense else p.reshape(o, kh, kw, i) for p in parts]
     taps = _pad_axis(np.concatenate(runs, axis=2), 3, arch.lanes)
-    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where, variants)
+    run = _run(arch, runs[0].shape[3])
+    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where, run, variants)
 
 
 def conv_runs(weight: Ints, dense: bool) -> tuple[int, int]:
@@ -120,7 +128,7 @@ def pack_taps(arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requa
     if rest:  # the last batch has only `rest` taps: they sit in slots rest-1 ... 0
         slots[:, -1, :] = 0
         slots[:, -1, :rest] = flat[:, -1, :rest][:, ::-1]
-    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where)
+    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where, _run(arch, kh * kw))
 
 
 def window_chunks(arch: Arch, kw: int, column: bool) -> int:
@@ -139,4 +147,6 @@ def pack_window(
     aged = np.zeros((channels, chunks * per_chunk, rows), np.int64)
     aged[:, :kw, :kh] = weight[::-1, ::-1].transpose(2, 1, 0)
     slots = _pad_axis(aged.reshape(channels, chunks, per_chunk * rows), 2, arch.lanes)
-    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where)
+    # The last column of an array cycle uses only the rows of the kernel.
+    inner, last = ((columns - 1) * rows + kh for columns in (per_chunk, kw - (chunks - 1) * per_chunk))
+    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where, (chunks, inner, last))

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from esl_ref.compiler.views import View
+from esl_ref.program.dense import WordPattern
 from esl_ref.program.fields import Opcode, Rounding
 
 __all__ = ["Operands", "Post", "Share", "Task", "Weights"]
@@ -23,12 +24,16 @@ __all__ = ["Operands", "Post", "Share", "Task", "Weights"]
 class Weights:
     """Packed weight words, uint8 [groups, words, lanes * lanes]; a group starts with its records, `header` words a set.
 
+    channels   output channels: the last group's lanes beyond them are not loaded
+    run        words of a run, and bytes of a lane used in its words but the last, and in the last
     variants   kernel row ranges, one set of records each: a border that leaves out padding rows needs a bias of its own
     shared     one group's words serve all groups of the task (pooling, elementwise)
     """
 
     words: npt.NDArray[np.uint8]
     header: int
+    channels: int
+    run: tuple[int, int, int] = (1, 1, 1)
     shared: bool = False
     variants: tuple[tuple[int, int], ...] = ()
 
@@ -49,6 +54,16 @@ class Weights:
     @property
     def per_group(self) -> int:
         return int(self.words.shape[1])
+
+    def chunk(self, first: int, last: int) -> npt.NDArray[np.uint8]:
+        """Words of groups [first, last), all of them if shared."""
+        return self.words if self.shared else self.words[first:last]
+
+    def pattern(self, last: int, lanes: int) -> WordPattern:
+        """Which bytes of groups up to `last` lie in memory."""
+        groups = len(self.words)
+        used = self.channels - (groups - 1) * lanes if self.shared or last == groups else lanes
+        return WordPattern(self.per_group, self.first, *self.run, used)
 
 
 @dataclass(frozen=True)

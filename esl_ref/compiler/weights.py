@@ -11,6 +11,7 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.compiler.tasks import Task
 from esl_ref.errors import BudgetError
+from esl_ref.program.dense import WordPattern, lay, nbytes
 
 __all__ = ["Chunk", "Constants", "Placement", "chunks", "place"]
 
@@ -36,10 +37,17 @@ class Chunk:
         """Identity of its contents."""
         return id(self.task.weights), self.first, self.last
 
-    def data(self) -> bytes:
+    def pattern(self, arch: Arch) -> WordPattern:
+        """Which bytes of its words lie in memory."""
+        return self.task.weights.pattern(self.last, arch.lanes)
+
+    def data(self, arch: Arch) -> bytes:
         """Its words as they lie in memory."""
-        words = self.task.weights.words
-        return (words if self.task.weights.shared else words[self.first : self.last]).tobytes()
+        return lay(self.task.weights.chunk(self.first, self.last), self.pattern(arch), arch)
+
+    def beats(self, arch: Arch) -> int:
+        """Bus words that bring it."""
+        return -(-nbytes(self.words, self.pattern(arch), arch) // arch.axi_bytes)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from esl_ref.machine.slots import Slots
 from esl_ref.machine.transfers import TABLE_BYTES, row_addresses, transfer_of
 from esl_ref.machine.validate import check_command
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import WordPattern, spread
 from esl_ref.program.fields import COMPUTE_OPCODES, ErrorCode, Opcode
 from esl_ref.program.image import SCRATCH, Bases, Program
 
@@ -156,21 +157,22 @@ class Executor:
             self.table = data.ravel().copy()
             return WriteSet("table", np.arange(TABLE_BYTES), self.table, (TABLE_BYTES,))
         if command.opcode is Opcode.LOAD_WEIGHTS:
-            return self._load_weights(command, data)
+            return self._load_weights(command, raw)
         addresses = row_addresses(command, self.arch)
         self.board.write(self.board.act, addresses.ravel())
         self.act[addresses] = data
         self.act_peak = max(self.act_peak, int(addresses.max()) + 1)
         return WriteSet("act", addresses.ravel(), data.ravel(), data.shape)
 
-    def _load_weights(self, command: Command, data: Bytes) -> WriteSet:
-        first, count, size = command["word"], command["words"], self.arch.word_bytes
-        if count < 1:
-            raise ProgramError("loads no weight words")
+    def _load_weights(self, command: Command, raw: bytes) -> WriteSet:
+        first, count = command["word"], command["words"]
+        words, written = spread(raw, count, WordPattern.of(command), self.arch)
         self.board.write(self.board.weight, np.arange(first, first + count, dtype=np.int64))
-        self.weight[first : first + count] = data.reshape(count, self.arch.lanes, self.arch.lanes)
+        self.weight[first : first + count][written] = words.view(np.int8)[written]
         self.weight_peak = max(self.weight_peak, first + count)
-        return WriteSet("weight", np.arange(first * size, (first + count) * size), data.ravel(), (count, size))
+        lanes = (first * self.arch.lanes + np.flatnonzero(written)) * self.arch.lanes
+        addresses = lanes[:, None] + np.arange(self.arch.lanes)
+        return WriteSet("weight", addresses.ravel(), words.view(np.int8)[written].ravel(), addresses.shape)
 
     def _store(self, index: int, command: Command) -> WriteSet:
         transfer = transfer_of(command, self.arch)

@@ -35,8 +35,8 @@ class Transfer:
 def transfer_of(command: Command, arch: Arch) -> Transfer:
     """Its alignment has been checked (`validate.check_command`)."""
     if command.opcode is Opcode.LOAD_WEIGHTS:
-        size = command["words"] * arch.word_bytes
-        return Transfer(command["offset"], 1, size, size)
+        size = command["size"]
+        return Transfer(command["offset"], 1, size, -(-size // arch.axi_bytes) * arch.axi_bytes)
     if command.opcode is Opcode.LOAD_TABLE:
         return Transfer(command["offset"], 1, TABLE_BYTES, TABLE_BYTES)
     pitch = -(-command["row_bytes"] // arch.axi_bytes) * arch.axi_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import WordPattern, nbytes
 from esl_ref.program.fields import (
     COMPUTE_OPCODES,
     FORMAT_VERSION,
@@ -42,7 +43,7 @@ def check_command(command: Command, arch: Arch) -> Verdict:
         end = command["word"] + command["words"]
         if end > arch.weight_words:
             return ErrorCode.BAD_ADDRESS, f"weight words up to {end} of {arch.weight_words}"
-        return None
+        return _pattern(command, arch)
     for prefix in _buffers(command.opcode):
         end = command[f"{prefix}_base"] + command[f"{prefix}_wrap"]
         if end > arch.act_bytes:
@@ -53,6 +54,17 @@ def check_command(command: Command, arch: Arch) -> Verdict:
         if end > arch.line_depth:
             return ErrorCode.BAD_ADDRESS, f"line buffer columns up to {end} of {arch.line_depth}"
     return None
+
+
+def _pattern(command: Command, arch: Arch) -> Verdict:
+    """Whether the words of a LOAD_WEIGHTS take exactly the bytes it loads."""
+    pattern, words = WordPattern.of(command), command["words"]
+    problem = pattern.problem(arch)
+    if not problem and words < 1:
+        problem = "loads no weight words"
+    if not problem and (needed := nbytes(words, pattern, arch)) != command["size"]:
+        problem = f"{words} weight words take {needed} bytes, {command['size']} are loaded"
+    return (ErrorCode.BAD_PATTERN, problem) if problem else None
 
 
 def _buffers(opcode: Opcode) -> tuple[str, ...]:

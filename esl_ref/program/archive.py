@@ -23,7 +23,7 @@ from esl_ref.program.image import CommandInfo, Program, SramBuffer, Surface
 
 __all__ = ["SCHEMA", "dump", "load", "parse", "save"]
 
-SCHEMA = "esl-ref program 1"
+SCHEMA = "esl-ref program 2"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip entry can carry
 _BLOBS = ("commands", "constants")
 

@@ -18,7 +18,7 @@ __all__ = [
 COMMAND_WORDS = 12
 COMMAND_BYTES = 8 * COMMAND_WORDS
 MAGIC = 0x524C5345  # "ESLR", little endian
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Opcode(enum.IntEnum):
@@ -65,6 +65,7 @@ class ErrorCode(enum.IntEnum):
     STORE_BUS = 8
     DEADLOCK = 9
     PROFILE_BUS = 10
+    BAD_PATTERN = 11
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,24 @@ _DRAM = _word(
     ("offset", 32, "bytes from BASE, a multiple of the bus width"),
 )
 
-_LOAD_WEIGHTS = (*_DRAM, *_word(2, ("word", 17, "first weight word written"), ("words", 17, "weight words to load")))
+_LOAD_WEIGHTS = (
+    *_DRAM,
+    *_word(
+        2,
+        ("word", 17, "first weight word written"),
+        ("words", 17, "weight words to load"),
+        ("size", 27, "bytes in memory"),
+    ),
+    *_word(
+        3,
+        ("group_words", 17, "words of a group"),
+        ("record_words", 8, "words at the start of a group that hold requantisation records"),
+        ("run_words", 13, "words of a run of weights"),
+        ("inner_bytes", 7, "bytes of a lane in memory, in words of a run but its last"),
+        ("last_bytes", 7, "bytes of a lane in memory, in the last word of a run"),
+        ("last_lanes", 7, "lanes in memory in the last group"),
+    ),
+)
 
 _ROWS = (
     *_DRAM,

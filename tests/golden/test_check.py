@@ -86,7 +86,7 @@ def test_a_flipped_command_bit_is_named_by_command_and_field(head_package: Path,
     path.write_bytes(bytes(raw))
     (problem,) = _problems(folder)
     assert problem.file.endswith("commands.hex")
-    assert re.fullmatch(r"command 2 byte 24 expected=0 actual=1 \(\w+: \w+\)", problem.place)
+    assert re.fullmatch(r"command 2 byte 24 expected=2 actual=3 \(\w+: \w+\)", problem.place)
 
 
 @pytest.mark.parametrize("name", ["replay.txt", "vectors/v0/p0/expected.fc6.hex", "programs/p0/program.eslp"])

@@ -15,6 +15,7 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.machine.post import header_words_of
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import load_command, whole_words
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import CommandInfo, Program, Surface, header_command
 
@@ -47,7 +48,7 @@ def program_of(arch: Arch, commands: list[Command], weights: bytes, table: bytes
     """Load SRAM, weights and table, run the commands one after another, store the SRAM as output 'after'."""
     whole = {"buf_wrap": arch.act_bytes, "row_step": 0, "rows": 1, "row_bytes": arch.act_bytes}
     loads = (
-        Command(Opcode.LOAD_WEIGHTS, {"words": arch.weight_words}),
+        load_command(arch.weight_words, whole_words(arch), arch),
         Command(Opcode.LOAD_TABLE, {"offset": len(weights)}),
         Command(Opcode.LOAD_ROWS, {"base": 1, **whole}),
     )

@@ -16,6 +16,7 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.machine import CommandHazard, Machine
 from esl_ref.program.commands import Command, queue_of
+from esl_ref.program.dense import WordPattern, load_command, whole_words
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import Program, Surface, default_bases, header_command
 
@@ -36,7 +37,7 @@ def random_program(seed: int, arch: Arch, length: int = 40) -> tuple[Program, di
     while len(body) < regions + length:
         body += _random_commands(rng, arch, regions, words)
     body += [_store(r, 2, r * REGION, rng) for r in range(regions)]
-    stream = (header_command(arch), Command(Opcode.LOAD_WEIGHTS, {"words": words}), *body, Command(Opcode.END, {}))
+    stream = (header_command(arch), load_command(words, whole_words(arch), arch), *body, Command(Opcode.END, {}))
     stream = tuple(c.replace(tag=i % 7, stamp=int(rng.random() < 0.2)) if c.opcode >= Opcode.LOAD_WEIGHTS else c
                    for i, c in enumerate(stream))  # fmt: skip
     size = regions * REGION
@@ -102,12 +103,23 @@ def _random_commands(rng: random.Random, arch: Arch, regions: int, words: int) -
     if kind == "store":
         return [_store(rng.randrange(regions), rng.choice((2, 3)), REGION * rng.randrange(regions), rng)]
     if kind == "weights":
-        first = rng.randrange(words)
-        return [Command(Opcode.LOAD_WEIGHTS, {
-            "offset": first * arch.word_bytes, "word": first, "words": rng.randint(1, words - first),
-        })]  # fmt: skip
+        return [_load_weights(rng, arch, words)]
     command = _compute("conv" if kind == "sum" else kind, rng, arch, regions)
     return _partial_sums(command, rng, arch) if kind == "sum" else [command]
+
+
+def _load_weights(rng: random.Random, arch: Arch, words: int) -> Command:
+    """Some of the words again, or others made of fewer bytes, behind those that the compute commands read."""
+    first = rng.randrange(words)
+    if rng.random() < 0.5:
+        count = rng.randint(1, words - first)
+        return load_command(count, whole_words(arch), arch, offset=first * arch.word_bytes, word=first)
+    group = rng.randint(1, 6)
+    pattern = WordPattern(
+        group, rng.randint(0, group), rng.randint(1, group), rng.randint(1, arch.lanes), rng.randint(1, arch.lanes),
+        rng.randint(1, arch.lanes),
+    )  # fmt: skip
+    return load_command(rng.randint(1, min(words, arch.weight_words - words)), pattern, arch, word=words)
 
 
 def _partial_sums(command: Command, rng: random.Random, arch: Arch) -> list[Command]:

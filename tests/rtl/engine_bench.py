@@ -88,7 +88,7 @@ class EngineBench:
         ctx.set(self.engine.clear, 0)
 
     async def _load(self, ctx, act: bytes, weights: dict[int, bytes], table: bytes) -> None:
-        engine, step = self.engine, self.arch.axi_bytes
+        engine, step, lanes = self.engine, self.arch.axi_bytes, self.arch.lanes
         for at in range(0, len(act), step):
             ctx.set(engine.load_valid, 1)
             ctx.set(engine.load_addr, at)
@@ -98,11 +98,11 @@ class EngineBench:
             await ctx.tick()
         ctx.set(engine.load_valid, 0)
         for word, content in weights.items():
-            for beat in range(len(content) // step):
+            for lane in range(lanes):
                 ctx.set(engine.weight_valid, 1)
                 ctx.set(engine.weight_word, word)
-                ctx.set(engine.weight_beat, beat)
-                ctx.set(engine.weight_data, int.from_bytes(content[beat * step :][:step], "little"))
+                ctx.set(engine.weight_lane, lane)
+                ctx.set(engine.weight_data, int.from_bytes(content[lane * lanes :][:lanes], "little"))
                 await ctx.tick()
         ctx.set(engine.weight_valid, 0)
         for beat in range(len(table) // step):

@@ -47,7 +47,7 @@ class FakeEngine(Engine):
         signals = (
             self.clear, self.command.valid, self.command.ready, self.command.payload.word, self.command.payload.index,
             self.loads_done, self.stores_done, self.load_valid, self.load_ready, self.load_addr, self.load_data,
-            self.load_count, self.weight_valid, self.weight_word, self.weight_beat, self.weight_data,
+            self.load_count, self.weight_valid, self.weight_word, self.weight_lane, self.weight_data,
             self.table_valid, self.table_beat, self.table_data, self.read_valid, self.read_addr,
         )  # fmt: skip
         ctx.set(self.command.ready, 1)
@@ -65,13 +65,13 @@ class FakeEngine(Engine):
             self._compute(ctx, loads, stores)
             ctx.set(self.load_ready, rng.random() >= self.refuse)
 
-    def _write(self, valid, ready, addr, data, count, w_valid, w_word, w_beat, w_data, t_valid, t_beat, t_data) -> None:
-        size = self.arch.axi_bytes
+    def _write(self, valid, ready, addr, data, count, w_valid, w_word, w_lane, w_data, t_valid, t_beat, t_data) -> None:
+        size, lanes = self.arch.axi_bytes, self.arch.lanes
         if valid and ready:
-            self.act[addr : addr + count] = data.to_bytes(size, "little")[:count]
+            self.act[addr : addr + count] = data.to_bytes(lanes, "little")[:count]
         if w_valid:
-            at = w_word * self.arch.word_bytes + w_beat * size
-            self.weights[at : at + size] = w_data.to_bytes(size, "little")
+            at = w_word * self.arch.word_bytes + w_lane * lanes
+            self.weights[at : at + lanes] = w_data.to_bytes(lanes, "little")
         if t_valid:
             self.table[t_beat * size : (t_beat + 1) * size] = t_data.to_bytes(size, "little")
 

@@ -9,6 +9,7 @@ import random
 import pytest
 
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import WordPattern, load_command
 from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
 from esl_ref.registers import address
 from rtl.counters import CAUSES
@@ -18,13 +19,14 @@ ROWS = {"buf_wrap": 160, "row_step": 40, "rows": 4, "row_bytes": 40, "tag": 77}
 LOAD_ROWS, LOAD_WEIGHTS, COPY, STORE = 1, 2, 3, 4
 PROGRAM_OF_FOUR = [
     Command(Opcode.LOAD_ROWS, ROWS),
-    Command(Opcode.LOAD_WEIGHTS, {"offset": 256, "words": 5}),
+    load_command(5, WordPattern(5, 0, 2, 8, 5, 7), ARCH, offset=256),
     Command(Opcode.POOL, {"ifm_wrap": 160, "ofm_base": 300, "ofm_wrap": 160, "ox_count": 25,
                           "need_load": 1, "wait_load": 1, "tag": 78}),
     Command(Opcode.STORE_ROWS, {**ROWS, "base": 2, "buf_base": 300, "need_compute": 1, "wait_compute": 1}),
     Command(Opcode.END, {}),
 ]  # fmt: skip
 
+SIZE = PROGRAM_OF_FOUR[LOAD_WEIGHTS - 1]["size"]
 
 def _bench(**arch) -> ControlBench:
     bench = ControlBench(dataclasses.replace(ARCH, **arch), refuse=0.2)
@@ -93,6 +95,17 @@ def test_done_waits_for_what_was_fetched_in_vain() -> None:
 
 REFUSED = {
     "weights beyond the SRAM": (_changed(LOAD_WEIGHTS, word=60), ErrorCode.BAD_ADDRESS, LOAD_WEIGHTS),
+    "weights without words": (_changed(LOAD_WEIGHTS, words=0), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "weights without bytes": (_changed(LOAD_WEIGHTS, size=0), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "groups of nothing": (_changed(LOAD_WEIGHTS, group_words=0), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "more records than words": (_changed(LOAD_WEIGHTS, record_words=6), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "runs of nothing": (_changed(LOAD_WEIGHTS, run_words=0), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "lanes too wide": (_changed(LOAD_WEIGHTS, inner_bytes=9), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "empty last lanes": (_changed(LOAD_WEIGHTS, last_bytes=0), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "too many lanes": (_changed(LOAD_WEIGHTS, last_lanes=9), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "a byte too few": (_changed(LOAD_WEIGHTS, size=SIZE - 1), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "a byte too many": (_changed(LOAD_WEIGHTS, size=SIZE + 1), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
+    "many bytes too many": (_changed(LOAD_WEIGHTS, size=9 * SIZE), ErrorCode.BAD_PATTERN, LOAD_WEIGHTS),
     "misaligned weights": (_changed(LOAD_WEIGHTS, offset=260), ErrorCode.BAD_ADDRESS, LOAD_WEIGHTS),
     "misaligned rows": (_changed(LOAD_ROWS, offset=1), ErrorCode.BAD_ADDRESS, LOAD_ROWS),
     "misaligned store": (_changed(STORE, offset=4), ErrorCode.BAD_ADDRESS, STORE),

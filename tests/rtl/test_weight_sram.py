@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weight SRAM against a byte array: beats in, whole words out."""
+"""Weight SRAM against a byte array: lanes in, whole words out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from esl_ref.arch import load
 from rtl.weight_sram import READ_LATENCY, WRITE_LATENCY, WeightSram
 
 
-@pytest.mark.parametrize(("name", "axi_bytes"), [("tiny", 8), ("tiny", 16), ("base", 8), ("base", 16)])
-def test_words_come_back_as_written(name: str, axi_bytes: int) -> None:
-    arch = dataclasses.replace(load(name), weight_words=5, axi_bytes=axi_bytes)
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_words_come_back_as_written(name: str) -> None:
+    arch = dataclasses.replace(load(name), weight_words=5)
     dut = WeightSram(arch)
     words = [random.Random(i).randbytes(arch.word_bytes) for i in range(arch.weight_words)]
 
     async def bench(ctx):
         ctx.set(dut.write_en, 1)
         for word, content in enumerate(words):
-            for beat in range(arch.word_bytes // axi_bytes):
+            for lane in range(arch.lanes):
                 ctx.set(dut.write_word, word)
-                ctx.set(dut.write_beat, beat)
-                ctx.set(dut.write_data, int.from_bytes(content[beat * axi_bytes :][:axi_bytes], "little"))
+                ctx.set(dut.write_lane, lane)
+                ctx.set(dut.write_data, int.from_bytes(content[lane * arch.lanes :][: arch.lanes], "little"))
                 await ctx.tick()
         ctx.set(dut.write_en, 0)
         await ctx.tick().repeat(WRITE_LATENCY - 1)

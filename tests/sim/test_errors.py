@@ -64,6 +64,9 @@ def corrupt_programs(good: Job) -> Iterator[Broken]:
     yield "line buffers", changed(good, window, **beyond), ErrorCode.BAD_ADDRESS, window
     beyond = {"word": machine.weight_words - good.program.commands[weights]["words"] + 1}
     yield "weights", changed(good, weights, **beyond), ErrorCode.BAD_ADDRESS, weights
+    for name, field, by in (("lanes", "last_lanes", 1), ("bytes", "size", -1), ("records", "record_words", 1)):
+        other = good.program.commands[weights][field] + by
+        yield f"{name} of weights", changed(good, weights, **{field: other}), ErrorCode.BAD_PATTERN, weights
 
 
 def failing_buses(good: Job) -> Iterator[Broken]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.program.fields import COMMAND_WORDS
+from esl_ref.program.fields import COMMAND_BYTES
 
 __all__ = ["PAGE_BYTES", "ControlTiming", "MemoryTiming"]
 
@@ -39,10 +39,11 @@ class ControlTiming:
     address         from a burst being taken to its address on the bus
     word_to_head    from the last word of a command to the command at the head of its empty queue
     refill          from a command leaving the head to the next one there
-    ram_words       words of a command, which leave the queue's RAM one per cycle
+    ram_words       bus words of a command, which leave the queue's RAM one per cycle
     take_to_ask     from a load or store leaving its queue to its request
     loads_ahead     loads asked for whose predecessor's data still arrives
-    beat_to_count   from a load's last beat to the changed count
+    unpack_bytes    bytes of loads held before they are taken apart
+    aligner         from taking a piece out of those to placing it, at best; so many are on their way
     held            commands of one queue taken and not complete
     stores_ahead    stores awaiting their response
     read_to_beat    from a store's read of a vector to its first beat moving into the write channel
@@ -57,7 +58,8 @@ class ControlTiming:
     ram_words: int
     take_to_ask: int
     loads_ahead: int
-    beat_to_count: int
+    unpack_bytes: int
+    aligner: int
     held: int
     stores_ahead: int
     read_to_beat: int
@@ -67,9 +69,10 @@ class ControlTiming:
     @classmethod
     def of(cls, arch: Arch, store_read: int) -> ControlTiming:
         """`store_read` as in EngineTiming."""
-        beats = max(1, arch.lanes // arch.axi_bytes)
+        beats, words = max(1, arch.lanes // arch.axi_bytes), COMMAND_BYTES // arch.axi_bytes
         return cls(
-            splitter=1, address=1, word_to_head=3, refill=COMMAND_WORDS + 2, ram_words=COMMAND_WORDS, take_to_ask=2,
-            loads_ahead=2, beat_to_count=2, held=6, stores_ahead=4, read_to_beat=store_read + 1,
+            splitter=1, address=1, word_to_head=3, refill=words + 2, ram_words=words, take_to_ask=2,
+            loads_ahead=2, aligner=2, unpack_bytes=2 * max(arch.lanes, arch.axi_bytes),
+            held=6, stores_ahead=4, read_to_beat=store_read + 1,
             vectors=-(-(store_read + 1) // beats) + 1, record_beats=64 // arch.axi_bytes,
         )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from esl_ref.machine.timing.engine import Work
-from esl_ref.machine.timing.loader import Arrival
+from esl_ref.machine.timing.unpack import Arrival
 from esl_ref.registers import COUNTERS
 
 __all__ = ["Ending", "Tally", "add", "tally"]

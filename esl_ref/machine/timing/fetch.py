@@ -12,7 +12,7 @@ from esl_ref.machine.timing.constants import ControlTiming
 from esl_ref.machine.timing.kernel import Kernel
 from esl_ref.machine.timing.reads import FETCH, Burst, ReadBus
 from esl_ref.program.commands import Command, queue_of
-from esl_ref.program.fields import COMMAND_BYTES, COMMAND_WORDS, Opcode
+from esl_ref.program.fields import COMMAND_BYTES, Opcode
 
 __all__ = ["Fetch", "Queue"]
 
@@ -91,10 +91,8 @@ class Fetch:
         self._kernel.at(now + 1)
 
     def _words(self, index: int, burst: Burst, start: int) -> None:
-        """Words arrive: one per cycle at best, and one beat per 1 + gap cycles."""
-        words = self._arch.axi_bytes * COMMAND_WORDS // COMMAND_BYTES
-        pitch = max(words, 1 + self._bus.memory.gap)
-        end = start + (burst.beats - 1) * pitch + words - 1
+        """Beats arrive, each a word of the queue."""
+        end = start + (burst.beats - 1) * (1 + self._bus.memory.gap)
         queue = self._queue(index)
         if burst.first_beat == 0:
             if index < len(self._commands) and self._commands[index].opcode is Opcode.END:

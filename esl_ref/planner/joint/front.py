@@ -55,7 +55,7 @@ class Candidate:
         return tuple(reversed(found))
 
     def extended(self, price: GroupPrice, reach: int, word_cost: float) -> Candidate:
-        """With one more group; `word_cost` in cycles per weight word."""
+        """With one more group; `word_cost` in cycles per bus word of weights."""
         cycles = price.cycles(self.lead)
         lead = max(0, min(reach, self.lead + cycles - price.bus))
         return Candidate(
@@ -124,7 +124,7 @@ def front(
     the limit.
     """
     tasks, narrow, reach = pricer.lowered.tasks, _narrow(pricer), pricer.reach
-    word_cost = byte_cost * pricer.arch.word_bytes
+    word_cost = byte_cost * pricer.arch.axi_bytes
     best: list[list[Candidate]] = [[Candidate(0, 0.0, 0, 0, 0)]]
     for last in range(1, len(tasks) + 1):
         found: list[Candidate] = []

@@ -45,7 +45,7 @@ class GroupPrice:
     peak     bytes alive at once
     warm     cycles if its first weights are there when it starts; cold: if the bus starts with it
     bus      cycles in which the bus is busy for it
-    words    weight words loaded
+    words    bus words of weights loaded
     """
 
     group: Group
@@ -90,7 +90,7 @@ class Pricer:
     @property
     def reach(self) -> int:
         """Cycles that the bus can be ahead of the engine: until the weight SRAM is full."""
-        return self._bus_of(self.arch.weight_words)
+        return self.arch.weight_words * self.arch.word_bytes // self.arch.axi_bytes
 
     def price(self, group: Group) -> GroupPrice:
         """Price of one group, everything before it done."""
@@ -106,9 +106,6 @@ class Pricer:
     def alive(self, boundary: int) -> int:
         """Bytes of whole tensors that are needed both before and after task number `boundary` begins."""
         return sum(self._bytes[n] for n, (first, last) in self._uses.items() if first < boundary <= last)
-
-    def _bus_of(self, words: int) -> int:
-        return words * self.arch.word_bytes // self.arch.axi_bytes
 
     def _steps(self, group: Group) -> list[Step]:
         count = len(self.lowered.tasks)
@@ -162,7 +159,7 @@ class Pricer:
         return peak
 
     def _time(self, steps: list[Step], rows: Mapping[str, int], cold: bool) -> tuple[int, int, int, int]:
-        """(warm, cold, bus, weight words) of a group's steps; `cold`: it is the first of all."""
+        """(warm, cold, bus, bus words of weights) of a group's steps; `cold`: it is the first of all."""
         clock = clock_of(self.arch, self._costs)
         ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock, cold=cold)
         uses: list[Chunk] = []
@@ -172,7 +169,7 @@ class Pricer:
             uses += shares[-1]
         placements = place(uses, self.arch.weight_words)
         turns = self._turns(ordered, shares, placements, clock.turns)
-        words = sum(use.words for use, p in zip(uses, placements, strict=True) if p.load)
+        words = sum(use.beats(self.arch) for use, p in zip(uses, placements, strict=True) if p.load)
         bus = sum(turn.bus for turn in turns)
         late = _paced(turns, 0, clock.drain)
         if self._circles(uses):
@@ -203,7 +200,7 @@ class Pricer:
             groups = sum(part.last - part.first for part in parts)
             for part in parts:
                 placed = placements[len(at)]
-                bus = overhead + (overhead + self._bus_of(part.words) if placed.load else 0)
+                bus = overhead + (overhead + part.beats(arch) if placed.load else 0)
                 free = at[placed.free_after] if placed.load and placed.free_after >= 0 else -1
                 share = work * (part.last - part.first) // groups
                 at.append(len(turns))

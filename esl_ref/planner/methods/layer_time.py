@@ -19,7 +19,7 @@ from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.rolling import capacities, grids_of, rolled
 from esl_ref.compiler.schedule import WHOLE, Group, Load, Schedule, Store, build
 from esl_ref.compiler.segments import split
-from esl_ref.compiler.tasks import Task, Weights
+from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import Storage, View
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
@@ -103,7 +103,8 @@ class Layer:
         graph = seeded(ShapeGraph(node.name, (*sources, alone), (node.name,)))
         lowered = lower(graph, next(s for s in split(graph) if not s.host), self.arch)
         if not thin:
-            return graph, replace(lowered, tasks=tuple(_weightless(t, t.groups(lanes)) for t in lowered.tasks))
+            tasks = tuple(_weightless(t, t.weights.channels, lanes) for t in lowered.tasks)
+            return graph, replace(lowered, tasks=tasks)
         return _widened(graph, lowered, channels)
 
     def _input_rows(self, source: Node, height: int) -> int:
@@ -156,17 +157,19 @@ def _widened(graph: Graph, lowered: Lowered, channels: int) -> tuple[Graph, Lowe
     name = task.ofm.storage.name
     ofm = View.dense(Storage(name, height * width * channels), (height, width, channels))
     lowered.binder.views[name] = ofm
-    task = _weightless(task.replace(ofm=ofm), -(-channels // lowered.arch.lanes))
+    task = _weightless(task.replace(ofm=ofm), channels, lowered.arch.lanes)
     output = graph.tensors[name]
     tensors = {**graph.tensors, name: replace(output, shape=(*output.shape[:-1], channels))}
     return Graph(graph.name, tensors, (), graph.inputs, ()), replace(lowered, tasks=(task,))
 
 
-def _weightless(task: Task, groups: int) -> Task:
-    """The task with as many zero weights as it has groups: an array that is one byte."""
-    words = task.weights.words
-    zeros = np.broadcast_to(np.zeros((), np.uint8), (1 if task.weights.shared else groups, *words.shape[1:]))
-    return task.replace(weights=Weights(zeros, task.weights.header, task.weights.shared, task.weights.variants))
+def _weightless(task: Task, channels: int, lanes: int) -> Task:
+    """The task with zero weights for so many output channels: an array that is one byte."""
+    weights = task.weights
+    if weights.shared:
+        return task
+    zeros = np.broadcast_to(np.zeros((), np.uint8), (-(-channels // lanes), *weights.words.shape[1:]))
+    return task.replace(weights=replace(weights, words=zeros, channels=channels))
 
 
 def _intervals(schedule: Schedule) -> tuple[Interval, ...]:

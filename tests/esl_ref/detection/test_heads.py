@@ -83,7 +83,6 @@ def test_overlap_and_suppression() -> None:
     # The second is beaten by the first in class 0, and beats it in class 1, where third and fourth stand alone.
     np.testing.assert_array_equal(kept, [[0.9, 0], [0, 0.6], [0.7, 0.5], [0.2, 0.2]])
     np.testing.assert_array_equal(suppress(boxes, scores, 1.0), scores)
-    assert suppress(boxes, scores, 0.5)[1, 0] == 0.8  # one half is not more than one half
 
 
 @pytest.mark.parametrize("size", [(3, 5), (10, 4), (7, 7), (1, 9), (9, 1)])

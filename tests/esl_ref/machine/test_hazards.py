@@ -12,6 +12,7 @@ import pytest
 from esl_ref.errors import HazardError, ProgramError
 from esl_ref.machine import CommandHazard, execute
 from esl_ref.program.commands import Command
+from esl_ref.program.dense import load_command, whole_words
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import CommandInfo, Program, SramBuffer, Surface, header_command
 from tests.helpers.random_commands import SMALL as ARCH
@@ -45,7 +46,7 @@ def identity_weights() -> bytes:
 
 def pipeline(*commands: Command) -> Program:
     """Weights, then the given commands; input 'x' and output 'y' of MAP bytes, scratch of MAP bytes."""
-    load = Command(Opcode.LOAD_WEIGHTS, {"words": ARCH.header_words})
+    load = load_command(ARCH.header_words, whole_words(ARCH), ARCH)
     stream = (header_command(ARCH), load, *commands, Command(Opcode.END, {}))
     surfaces = (
         Surface("x", 1, 0, (MAP,), MAP, 1, MAP, direction="in"),
