@@ -115,7 +115,7 @@ def _axis(cycles: int, y: float, scale: float) -> Iterator[str]:
     for at in range(0, cycles + 1, step):
         yield _line(LEFT + at * scale, y, LEFT + at * scale, y + 5, "axis")
         yield _text(LEFT + at * scale, y + 19, f"{at:,}", anchor="middle")
-    yield _text(LEFT + FIELD + 8, y + 19, "cycles")
+    yield _text(LEFT + FIELD + 36, y + 19, "cycles")
 
 
 def drawing(program: Program, timing: Timing, height: int, bound: int, peak: set[str]) -> str:
