@@ -92,3 +92,16 @@ def test_programs_table_finds_no_method_better_than_the_joint_one(monkeypatch: p
     assert table.summary["joint worse than a single method"] == 0
     arenas = {row["method"]: row["arena"] for row in table.records()}
     assert arenas["restructure"] < arenas["mafat"] < arenas["layerwise"]
+
+
+def test_limits_table_on_small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = limits.first_layers(64, "conv3")
+    monkeypatch.setattr(limits, "first_layers", lambda: small)
+    monkeypatch.setattr(limits, "_LIMITS", (256, 48))
+    monkeypatch.setattr(limits, "_STREAMED", (48,))
+    table = limits.limits(Settings(Path("."), 1.0), lambda what: None)
+    roomy, tight = table.records()
+    assert roomy["unfused"] == roomy["MAFAT"] <= tight["unfused"]
+    assert tight["unfused, external"] > roomy["unfused, external"]
+    assert tight["joint x"] >= max(1.0, tight["MAFAT x"] or 0.0)
+    assert table.summary["most joint x, slow"] >= 1
