@@ -10,7 +10,7 @@ from esl_ref.errors import InputError
 from esl_ref.workloads import classic, inception, mobile, tiny, yolo
 from esl_ref.workloads.graph import ShapeGraph
 
-__all__ = ["NAMES", "workload"]
+__all__ = ["NAMES", "named", "workload"]
 
 _BUILDERS: dict[str, Callable[[], ShapeGraph]] = {
     "alexnet": classic.alexnet,
@@ -36,12 +36,18 @@ _BUILDERS: dict[str, Callable[[], ShapeGraph]] = {
 }
 
 NAMES = tuple(_BUILDERS)
+_SPELLINGS = {name.replace("_", ""): name for name in NAMES}
+
+
+def named(name: str) -> str | None:
+    """The built-in workload that `name` means, however it is written (YOLOv2, yolo-v2, SqueezeNet1.1), or None."""
+    return _SPELLINGS.get("".join(c for c in name.lower() if c.isalnum()))
 
 
 @cache
 def workload(name: str) -> ShapeGraph:
     """The built-in workload `name`; InputError lists the names there are."""
-    key = name.lower().replace("-", "_").replace(".", "")
-    if key not in _BUILDERS:
+    key = named(name)
+    if key is None:
         raise InputError(f"no built-in workload '{name}'", hint=f"there are: {', '.join(NAMES)}")
     return _BUILDERS[key]()

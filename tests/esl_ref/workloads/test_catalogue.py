@@ -12,7 +12,7 @@ from __future__ import annotations
 import pytest
 
 from esl_ref.errors import InputError, ModelError
-from esl_ref.workloads import NAMES, Kind, Node, ShapeGraph, workload
+from esl_ref.workloads import NAMES, Kind, Node, ShapeGraph, named, workload
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.mobile import mobilenet_v1, mobilenet_v2
 
@@ -130,3 +130,11 @@ def test_inconsistent_graphs_are_refused() -> None:
     with pytest.raises(ModelError, match="concatenates maps"):
         b = Builder("g", (4, 4, 2))
         b.concat(b.conv(2, 1, 2, source="input"), b.conv(2, source="input"))
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [("YOLOv2", "yolo_v2"), ("yolo-v2", "yolo_v2"), ("SqueezeNet1.1", "squeezenet11"), ("net.tflite", None)],
+)
+def test_names_as_people_write_them(written: str, name: str | None) -> None:
+    assert named(written) == name
