@@ -12,7 +12,7 @@ import pytest
 from esl_ref import executor
 from esl_ref.cli import main
 from esl_ref.machine import execute
-from esl_ref.planner.tables import TABLES, limits, programs
+from esl_ref.planner.tables import TABLES, joint, limits, programs
 from esl_ref.planner.tables.table import Settings, Table, percent
 from esl_ref.workloads import workload
 from esl_ref.workloads.seeded import seeded
@@ -105,3 +105,10 @@ def test_limits_table_on_small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tight["unfused, external"] > roomy["unfused, external"]
     assert tight["joint x"] >= max(1.0, tight["MAFAT x"] or 0.0)
     assert table.summary["most joint x, slow"] >= 1
+
+
+def test_joint_table_finds_nothing_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joint, "NAMES", ("mw", "txt"))
+    table = joint.make(Settings(Path("."), 3.0), lambda what: None)
+    assert table.summary["joint worse than a single method"] == 0
+    assert [row["mafat"] is None for row in table.records()] == [False, True]
