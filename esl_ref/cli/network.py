@@ -87,6 +87,8 @@ def integer_graph(model: str | Path, options: NetworkOptions) -> Graph:
 def progress_bar(what: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar on standard error; call what it gives once per step."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=progress_console(), transient=True) as bar:
+    console = progress_console()
+    # Where nothing can be drawn, rich would still end with an empty line.
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         job = bar.add_task(what, total=total)
         yield lambda: bar.advance(job)

@@ -34,7 +34,8 @@ PATIENCE = 2.0
 def _effort(seconds: float | None, seed: int) -> Iterator[Effort]:
     """The effort of a search, with a progress bar as soon as it takes long."""
     begun = time.monotonic()
-    with Progress(console=progress_console(), transient=True) as bar:
+    console = progress_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         job = bar.add_task("planning", total=None, visible=False)
 
         def progress(what: str, done: int, of: int) -> None:
