@@ -60,25 +60,19 @@ def is_cheap(command: Command) -> bool:
     return is_ours(command) and not never and (command.words[1] in CHEAP or machine)
 
 
-def in_order(of: list[Command]) -> list[object]:
-    """One process runs all commands of a page, as one may use what another wrote."""
-    return [pytest.param(c, marks=pytest.mark.xdist_group(f"docs {c.page}")) for c in of]
-
-
 def text_of(command: Command) -> str:
     return f"{command.page}: {command.text}"
 
 
-@pytest.fixture(scope="session")  # per worker: tests of other modules may run between two commands of a page
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     """A working folder like the top of the repository, in which `build/` is nobody's, with the pages' TOML files."""
-    here = tmp_path_factory.mktemp("docs")
     for entry in ("esl_ref", "golden"):
-        (here / entry).symlink_to(ROOT / entry)
-    (here / "build").mkdir()
+        (tmp_path / entry).symlink_to(ROOT / entry)
+    (tmp_path / "build").mkdir()
     for block in (b for page in PAGES for b in blocks(page) if b.language == "toml"):
-        (here / f"{tomllib.loads(block.text)['name']}.toml").write_text(block.text)
-    return here
+        (tmp_path / f"{tomllib.loads(block.text)['name']}.toml").write_text(block.text)
+    return tmp_path
 
 
 def run(command: Command, folder: Path, seconds: int) -> None:
@@ -125,9 +119,12 @@ def test_there_are_commands():
     assert len(PAGES) > 8 and len(COMMANDS) > 20
 
 
-@pytest.mark.parametrize("command", in_order([c for c in ESL_REF if is_cheap(c)]), ids=text_of)
-def test_cheap_commands_do_what_the_page_says(command, folder):
-    run(command, folder, 300)
+@pytest.mark.parametrize("page", sorted({c.page for c in ESL_REF if is_cheap(c)}))
+def test_cheap_commands_do_what_the_page_says(page, folder):
+    """In the page's order and in one folder, as one may use what another wrote."""
+    for command in ESL_REF:
+        if command.page == page and is_cheap(command):
+            run(command, folder, 300)
 
 
 @pytest.mark.slow

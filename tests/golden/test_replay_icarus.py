@@ -32,7 +32,7 @@ def built(head: Content, tmp_path_factory: pytest.TempPathFactory) -> tuple[Benc
 def test_passes_with_bus_monitor_and_stalls(built: tuple[Bench, list[Mutant]], head_package: Path) -> None:
     outcome = run_bench(built[0], head_package)
     assert outcome.passed and outcome.status == 0, outcome.text
-    stalled = run_bench(built[0], head_package, "+stall=30", "+latency=7")
+    stalled = run_bench(built[0], head_package, "+stall=30", "+latency=40")
     assert stalled.passed and stalled.cycles > outcome.cycles, stalled.text
 
 

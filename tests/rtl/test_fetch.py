@@ -13,7 +13,7 @@ from amaranth.sim import Simulator
 
 from esl_ref.arch import Arch
 from esl_ref.program.commands import Command, pack, queue_of
-from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
+from esl_ref.program.fields import COMMAND_BYTES, FORMAT_VERSION, ErrorCode, Opcode
 from esl_ref.program.image import header_command
 from rtl.axi.read_master import ReadMaster
 from rtl.fetch import QUEUES, Fetch
@@ -117,7 +117,7 @@ def test_reads_behind_end_are_few_and_their_errors_ignored() -> None:
         (0, 0xFF, ErrorCode.BAD_MAGIC, 0),
         (0, Opcode.LOAD_ROWS.value, ErrorCode.BAD_MAGIC, 0),
         (11, 0, ErrorCode.BAD_MAGIC, 0),
-        (12, 2, ErrorCode.BAD_VERSION, 0),
+        (12, FORMAT_VERSION + 1, ErrorCode.BAD_VERSION, 0),
         (16, None, ErrorCode.WRONG_ARCH, 0),
         (23, None, ErrorCode.WRONG_ARCH, 0),
         (3 * COMMAND_BYTES, 0x00, ErrorCode.BAD_OPCODE, 3),
