@@ -194,6 +194,7 @@ class Control(wiring.Component):
         sequencer, engine, reads, writes = self._sequencer, self._engine, self._reads, self._writes
         busy = Signal(name="bus_busy")
         asking = Signal(name="bus_asking")
+        placing = self._loader.placed.valid
         stalled = Value.cast(engine.cause).matches(Cause.WAIT_LOAD, Cause.WAIT_STORE, Cause.WAIT_COMPUTE)
         incomplete = self._incomplete(LOAD) | self._incomplete(STORE) | self._incomplete(COMPUTE)
         m.d.comb += [
@@ -201,7 +202,8 @@ class Control(wiring.Component):
             asking.eq(reads.asking | writes.asking),
             sequencer.bus_busy.eq(busy),
             sequencer.finished.eq(self._fetch.ended & ~incomplete & self._profile.idle & ~busy & ~asking),
-            sequencer.progress.eq(busy | asking | ~(stalled | (engine.cause == Cause.NONE))),
+            # A load of few bytes per lane goes on long after its last beat.
+            sequencer.progress.eq(busy | asking | placing | ~(stalled | (engine.cause == Cause.NONE))),
         ]
         # The first command in the stream that waits: by rule 1 of Programs it is the one that waits for a later one.
         first: Value = Const((1 << 32) - 1, 32)
