@@ -81,6 +81,19 @@ def test_programs_run_one_after_the_other(axi_bytes: int, queue_depth: int) -> N
     bench.simulate(host)
 
 
+def test_spreading_weights_is_no_deadlock() -> None:
+    """One byte per lane: the bytes of the last bus words become many more pieces than the detector's patience."""
+    bench = _bench(lanes=32, post_lanes=32, axi_bytes=16)
+    load = load_command(16, WordPattern(16, 0, 1, 1, 1, 32), bench.arch)
+    waits = Command(Opcode.POOL, {"ifm_wrap": 160, "ofm_base": 300, "ofm_wrap": 160, "need_load": 1, "wait_load": 1})
+
+    async def host(ctx) -> None:
+        bench.load([load, waits, Command(Opcode.END, {})])
+        assert (await bench.run(ctx)).outcome == (2, 0, 0)
+
+    bench.simulate(host)
+
+
 def test_done_waits_for_what_was_fetched_in_vain() -> None:
     bench = _bench()
 
