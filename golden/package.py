@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from esl_ref.arch import Arch
-from esl_ref.errors import ArchError, EslError, InputError
+from esl_ref.errors import ArchError, InputError
 from esl_ref.numerics import Profile
 from golden.export import SCHEMA
 from golden.writer import ARCHIVE, MANIFEST, manifest_digest, unpack_archive
@@ -115,7 +115,3 @@ def refuse_other_arch(package: Package, arch_hash: str, what: str) -> None:
             f"the package is for architecture {stated}, {what} is {arch_hash}",
             where=package.manifest["model"], hint="export for this architecture, or generate RTL for the package's",
         )  # fmt: skip
-
-
-def as_problem(file: str, error: EslError) -> Problem:
-    return Problem(file, str(error))
