@@ -10,6 +10,7 @@ from typing import Any
 
 from esl_ref import ir
 from esl_ref.errors import UnsupportedError
+from esl_ref.workloads import fields
 from esl_ref.workloads.graph import Kind, Node, Shape, ShapeGraph
 
 __all__ = ["as_maps", "map_shape", "shape_graph"]
@@ -69,13 +70,9 @@ def _with(node: Node, **changes: object) -> Node:
     return dataclasses.replace(node, **changes)  # type: ignore[arg-type]
 
 
-def _sides(padding: ir.Padding) -> tuple[int, int, int, int]:
-    return (padding.top, padding.bottom, padding.left, padding.right)
-
-
 def _conv(graph: ir.Graph, op: ir.Conv2D, base: Node) -> Node:
     area = base.shape[0] * base.shape[1]
-    return _with(base, kind=Kind.CONV, kernel=op.weight.shape[1:3], stride=op.stride, pad=_sides(op.padding),
+    return _with(base, kind=Kind.CONV, kernel=op.weight.shape[1:3], stride=op.stride, pad=fields.sides(op.padding),
                  dilation=op.dilation, groups=op.groups, weights=op.weight.size, biases=op.bias.size,
                  macs=op.weight.size * area)  # fmt: skip
 
@@ -83,7 +80,7 @@ def _conv(graph: ir.Graph, op: ir.Conv2D, base: Node) -> Node:
 def _depthwise(graph: ir.Graph, op: ir.DepthwiseConv2D, base: Node) -> Node:
     area = base.shape[0] * base.shape[1]
     channels = base.shape[2] // op.multiplier
-    return _with(base, kind=Kind.DEPTHWISE, kernel=op.weight.shape[:2], stride=op.stride, pad=_sides(op.padding),
+    return _with(base, kind=Kind.DEPTHWISE, kernel=op.weight.shape[:2], stride=op.stride, pad=fields.sides(op.padding),
                  dilation=op.dilation, groups=channels, weights=op.weight.size, biases=op.bias.size,
                  macs=op.weight.size * area)  # fmt: skip
 
@@ -94,8 +91,7 @@ def _dense(graph: ir.Graph, op: ir.FullyConnected, base: Node) -> Node:
 
 
 def _pool(graph: ir.Graph, op: ir.MaxPool | ir.AveragePool, base: Node) -> Node:
-    kind = Kind.MAX_POOL if isinstance(op, ir.MaxPool) else Kind.AVG_POOL
-    return _with(base, kind=kind, kernel=op.window, stride=op.stride, pad=_sides(op.padding))
+    return _with(base, **fields.pool(op))
 
 
 def _mean(graph: ir.Graph, op: ir.Mean, base: Node) -> Node:
@@ -103,27 +99,20 @@ def _mean(graph: ir.Graph, op: ir.Mean, base: Node) -> Node:
 
 
 def _pad(graph: ir.Graph, op: ir.Pad, base: Node) -> Node:
-    rows = op.pads[1] if len(op.pads) == 4 else (0, 0)
-    columns = op.pads[2] if len(op.pads) == 4 else (0, 0)
-    return _with(base, kind=Kind.PAD, pad=(*rows, *columns))
+    return _with(base, **fields.pad(op))
 
 
 def _concat(graph: ir.Graph, op: ir.Concat, base: Node) -> Node:
-    rank = len(graph.tensors[op.outputs[0]].shape)
-    return _with(base, kind=Kind.CONCAT if op.axis % rank == rank - 1 else Kind.STACK)
+    return _with(base, **fields.concat(op, len(graph.tensors[op.outputs[0]].shape)))
 
 
 def _slice(graph: ir.Graph, op: ir.Slice, base: Node) -> Node:
-    if len(op.begin) != 4:
-        return base
-    return _with(base, kind=Kind.SLICE, stride=op.stride[1:3], pad=(-op.begin[1], 0, -op.begin[2], 0))
+    return _with(base, **fields.slice_(op))
 
 
 def _resize(graph: ir.Graph, op: ir.ResizeNearest, base: Node) -> Node:
     source = map_shape(graph.tensors[op.inputs[0]].shape)
-    scale = base.shape[0] // source[0]
-    even = all(row == y // scale for y, row in enumerate(op.rows)) if scale else False
-    return _with(base, kind=Kind.UPSAMPLE if even else Kind.TRANSPOSE, scale=max(scale, 1))
+    return _with(base, **fields.resize(op, base.shape[0], source[0]))
 
 
 _SHAPED: dict[type[ir.Op], Callable[[ir.Graph, Any, Node], Node]] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from esl_ref.floating import graph as f
 from esl_ref.floating.graph import FloatGraph, FloatOp
+from esl_ref.workloads import fields
 from esl_ref.workloads.convert import as_maps, map_shape
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 
@@ -34,9 +35,8 @@ def _node(graph: FloatGraph, op: FloatOp) -> Node:
     return base  # a function of each element
 
 
-def _window(op: f.Conv | f.Local | f.MaxPool | f.AveragePool) -> dict[str, Any]:
-    p = op.padding
-    return {"stride": op.stride, "pad": (p.top, p.bottom, p.left, p.right)}
+def _window(op: f.Conv | f.Local) -> dict[str, Any]:
+    return {"stride": op.stride, "pad": fields.sides(op.padding)}
 
 
 def _conv(graph: FloatGraph, op: f.Conv, base: Node) -> dict[str, Any]:
@@ -60,31 +60,17 @@ def _dense(graph: FloatGraph, op: f.Dense, base: Node) -> dict[str, Any]:
             "macs": op.weight.elements * rows}  # fmt: skip
 
 
-def _pool(graph: FloatGraph, op: f.MaxPool | f.AveragePool, base: Node) -> dict[str, Any]:
-    kind = Kind.MAX_POOL if isinstance(op, f.MaxPool) else Kind.AVG_POOL
-    return {"kind": kind, "kernel": op.window, **_window(op)}
-
-
-def _slice(graph: FloatGraph, op: f.Slice, base: Node) -> dict[str, Any]:
-    if len(op.begin) != 4:
-        return {}
-    return {"kind": Kind.SLICE, "stride": op.stride[1:3], "pad": (-op.begin[1], 0, -op.begin[2], 0)}
-
-
-def _pad(graph: FloatGraph, op: f.Pad, base: Node) -> dict[str, Any]:
-    rows, columns = (op.pads[1], op.pads[2]) if len(op.pads) == 4 else ((0, 0), (0, 0))
-    return {"kind": Kind.PAD, "pad": (*rows, *columns)}
-
-
 def _concat(graph: FloatGraph, op: f.Concat, base: Node) -> dict[str, Any]:
-    rank = len(graph.shapes[op.output])
-    return {"kind": Kind.CONCAT if op.axis % rank == rank - 1 else Kind.STACK}
+    return fields.concat(op, len(graph.shapes[op.output]))
 
 
 def _resize(graph: FloatGraph, op: f.ResizeNearest, base: Node) -> dict[str, Any]:
-    scale = base.shape[0] // map_shape(graph.shapes[op.inputs[0]])[0]
-    even = scale > 0 and all(row == y // scale for y, row in enumerate(op.rows))
-    return {"kind": Kind.UPSAMPLE if even else Kind.TRANSPOSE, "scale": max(scale, 1)}
+    return fields.resize(op, base.shape[0], map_shape(graph.shapes[op.inputs[0]])[0])
+
+
+def _alone(make: Callable[[Any], dict[str, Any]]) -> Callable[[FloatGraph, Any, Node], dict[str, Any]]:
+    """Of operators that say all by themselves."""
+    return lambda graph, op, base: make(op)
 
 
 def _plain(kind: Kind) -> Callable[[FloatGraph, Any, Node], dict[str, Any]]:
@@ -92,7 +78,8 @@ def _plain(kind: Kind) -> Callable[[FloatGraph, Any, Node], dict[str, Any]]:
 
 
 _SHAPED: dict[type[FloatOp], Callable[[FloatGraph, Any, Node], dict[str, Any]]] = {
-    f.Conv: _conv, f.Local: _local, f.Dense: _dense, f.MaxPool: _pool, f.AveragePool: _pool, f.Slice: _slice,
-    f.Pad: _pad, f.Concat: _concat, f.ResizeNearest: _resize, f.Mean: _plain(Kind.MEAN),
-    f.Softmax: _plain(Kind.SOFTMAX), f.Reshape: _plain(Kind.RESHAPE), f.Transpose: _plain(Kind.TRANSPOSE),
+    f.Conv: _conv, f.Local: _local, f.Dense: _dense, f.MaxPool: _alone(fields.pool),
+    f.AveragePool: _alone(fields.pool), f.Slice: _alone(fields.slice_), f.Pad: _alone(fields.pad),
+    f.Concat: _concat, f.ResizeNearest: _resize, f.Mean: _plain(Kind.MEAN), f.Softmax: _plain(Kind.SOFTMAX),
+    f.Reshape: _plain(Kind.RESHAPE), f.Transpose: _plain(Kind.TRANSPOSE),
 }  # fmt: skip
