@@ -20,7 +20,7 @@ GOLDEN_AT_LEAST, SIMULATION_AT_LEAST, REPLAY_AT_LEAST = 0.30, 0.50, 0.80
 @click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
-@click.option("--repeats", default=5, show_default=True, type=click.IntRange(1, 100), help="Runs; the best counts.")
+@click.option("--repeats", default=25, show_default=True, type=click.IntRange(1, 100), help="Runs; the best counts.")
 @click.option("--only", type=click.Choice(["golden", "simulation", "networks"]), help="Measure just this.")
 @json_option
 def command(model: Path | None, arch_name: str, repeats: int, only: str | None, json_file: Path | None) -> None:

@@ -21,7 +21,7 @@ from sim.speed import SimulationSpeed, measure_simulation_speed
 @pytest.mark.xdist_group("base")
 def test_cocotb_and_replays_against_the_bare_loop():
     """Whole network on `base`, the three ways in turn; fixed memories share the build of the other cases."""
-    speed = measure_simulation_speed(load(embedded_path()), load_arch("base"), repeats=10, fixed=True)
+    speed = measure_simulation_speed(load(embedded_path()), load_arch("base"), repeats=25, fixed=True)
     print(f"{speed.cocotb:.0f} cycles/s through cocotb, {speed.fraction:.2f} of the bare loop")
     print(f"{speed.replay:.0f} cycles/s as a replay, {speed.replay_fraction:.2f} of the bare loop")
     assert speed.fraction >= bench_cli.SIMULATION_AT_LEAST
