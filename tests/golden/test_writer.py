@@ -3,10 +3,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from esl_ref.errors import InputError
 from golden import writer as module
@@ -74,3 +77,18 @@ def test_archives_are_equal_and_unpack(tmp_path: Path) -> None:
     cut.write_bytes((tmp_path / "1/p.tar.zst").read_bytes()[:-20])
     with pytest.raises(InputError, match="damaged|holds no"):
         unpack_archive(cut, tmp_path / "v")
+
+
+@pytest.mark.parametrize(
+    "name, kind", [("../out", tarfile.REGTYPE), ("/out", tarfile.REGTYPE), ("p/link", tarfile.SYMTYPE)]
+)
+def test_archives_cannot_reach_out_of_their_folder(tmp_path: Path, name: str, kind: bytes) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname = kind, "/etc" if kind == tarfile.SYMTYPE else ""
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as tar:
+        tar.addfile(entry, io.BytesIO())
+    path = tmp_path / "bad.tar.zst"
+    path.write_bytes(zstandard.ZstdCompressor().compress(raw.getvalue()))
+    with pytest.raises(InputError, match="which no package has"):
+        unpack_archive(path, tmp_path / "u")
