@@ -106,10 +106,12 @@ class Builder:
         return self._add(Node(self._fresh("upsample"), Kind.UPSAMPLE, inputs, (h * scale, w * scale, c), scale=scale))
 
     def reorg(self, scale: int, source: str | None = None) -> str:
-        """Space to depth."""
+        """Darknet's reorg, [h, w, c] to [h / s, w / s, c s^2]. It is not space to depth: it takes the elements, channel
+        by channel, as those of a map of s^2 fewer channels, so that every output row reads rows from all over the
+        input."""
         inputs, (h, w, c) = self._source(source)
         shape = (h // scale, w // scale, c * scale * scale)
-        return self._add(Node(self._fresh("reorg"), Kind.REORG, inputs, shape, scale=scale))
+        return self._add(Node(self._fresh("reorg"), Kind.TRANSPOSE, inputs, shape))
 
     def table(self, source: str | None = None, kind: Kind = Kind.TABLE) -> str:
         """Any unary function of single elements (leaky ReLU, logistic), or softmax with `kind`."""

@@ -44,7 +44,6 @@ class Kind(enum.Enum):
     STACK = "stack"
     SLICE = "slice"
     UPSAMPLE = "upsample"
-    REORG = "reorg"
     RESHAPE = "reshape"
     VIEW = "view"
     PAD = "pad"
@@ -60,7 +59,7 @@ ALIASES = frozenset({Kind.RESHAPE, Kind.VIEW})
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operator and the tensor it makes. `scale` is a resize or reorg factor; `pad` is (top, bottom, left, right),
+    """One operator and the tensor it makes. `scale` is a resize factor; `pad` is (top, bottom, left, right),
     negative where a slice leaves rows out.
 
     `weights` and `biases` are counted after folding batch normalisation; `norm` says that there was one, whose two more
@@ -105,11 +104,11 @@ class Node:
             last = first + (self.kernel[0] - 1) * self.dilation[0] + 1
             return max(0, min(first, source[0])), min(source[0], max(last, 0))
         if self.kind in _ROW_WISE:
-            return row, row + 1
+            # Darknet's shortcuts also add maps of another height, one value per channel may be added to a whole map.
+            height = self.shape[0]
+            return row * source[0] // height, -(-(row + 1) * source[0] // height)
         if self.kind is Kind.UPSAMPLE:
             return row // self.scale, row // self.scale + 1
-        if self.kind is Kind.REORG:
-            return row * self.scale, (row + 1) * self.scale
         return 0, source[0]
 
 

@@ -91,9 +91,7 @@ def _upsample(b: Builder, layer: d.Upsample, sources: tuple[str, ...]) -> str:
 
 
 def _reorg(b: Builder, layer: d.Reorg, sources: tuple[str, ...]) -> str:
-    if layer.reverse or layer.extra:
-        return _append(b, Node(f"reorg{layer.index}", Kind.TRANSPOSE, sources, layer.shape))
-    return b.reorg(layer.stride, sources[0])
+    return _append(b, Node(f"reorg{layer.index}", Kind.TRANSPOSE, sources, layer.shape))
 
 
 def _crop(b: Builder, layer: d.Crop, sources: tuple[str, ...]) -> str:

@@ -18,7 +18,7 @@ from esl_ref.workloads.graph import WINDOWED, Kind, Node, ShapeGraph
 
 __all__ = ["Chain", "TiledChain", "chain_of", "chains", "layer_rows"]
 
-_LOCAL = WINDOWED | {Kind.TABLE, Kind.UPSAMPLE, Kind.REORG}
+_LOCAL = WINDOWED | {Kind.TABLE, Kind.UPSAMPLE}
 
 
 def layer_rows(node: Node, size: int, axis: int, first: int, last: int) -> tuple[int, int]:
@@ -28,8 +28,6 @@ def layer_rows(node: Node, size: int, axis: int, first: int, last: int) -> tuple
         return read.first, read.last
     if node.kind is Kind.UPSAMPLE:
         return first // node.scale, -(-last // node.scale)
-    if node.kind is Kind.REORG:
-        return first * node.scale, last * node.scale
     return first, last
 
 
