@@ -43,6 +43,12 @@ def _unfolded(op: FloatOp, graph: FloatGraph) -> int:
     return h * w * prod(op.weight.shape[-3:])
 
 
+def _block(op: FloatOp, graph: FloatGraph) -> int:
+    """Elements of the matrix of the windows of as many output rows as the workspace holds, one at least."""
+    unfolded = _unfolded(op, graph)
+    return min(unfolded, max(WORKSPACE, unfolded // max(1, graph.shapes[op.output][1]))) if unfolded else 0
+
+
 def _elements(graph: FloatGraph, name: str) -> int:
     return prod(graph.shapes[name])
 
@@ -58,7 +64,7 @@ def layerwise_bytes(graph: FloatGraph) -> int:
             source = op.inputs[0]
             if last.get(source) == index and source in live:
                 live[op.output] = live[source]
-        work = min(WORKSPACE, _unfolded(op, graph)) + _resident(op)
+        work = _block(op, graph) + _resident(op)
         constants = sum(_elements(graph, name) for name in op.inputs if name in graph.constants)
         held = 0 if isinstance(op, Reshape) else sum(live.values())
         most = max(most, held + work + constants)

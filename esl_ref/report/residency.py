@@ -24,10 +24,9 @@ from esl_ref.errors import ToolError
 from esl_ref.floating import FloatGraph, FloatOp, Parameter
 from esl_ref.floating.accounting import workspace_elements
 from esl_ref.floating.executor import random_inputs, run
-from esl_ref.frontends.darknet import float_graph, open_weights, read_network
-from esl_ref.frontends.darknet.layers import Network, Softmax
+from esl_ref.frontends.darknet import float_graph, open_weights, read_network, without_tree
 
-__all__ = ["MODES", "Resident", "measure", "without_tree"]
+__all__ = ["MODES", "Resident", "measure"]
 
 MODES = ("layerwise", "everything")
 _SETTINGS = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -78,14 +77,6 @@ def _everything(graph: FloatGraph, inputs: dict[str, Any]) -> dict[str, Any]:
     made = run(held, inputs, keep="all")
     del workspace  # not before
     return {name: made[name] for name in graph.outputs}
-
-
-def without_tree(network: Network) -> Network:
-    """A tree of classes taken as one softmax: the file that describes it is not part of the configuration, and memory
-    does not depend on it."""
-    return dataclasses.replace(network, layers=tuple(
-        dataclasses.replace(layer, tree="") if isinstance(layer, Softmax) else layer for layer in network.layers
-    ))  # fmt: skip
 
 
 def _warm() -> None:

@@ -11,12 +11,12 @@ from typing import Any
 from esl_ref.errors import InputError, UnsupportedError
 from esl_ref.floating import FloatGraph
 from esl_ref.floating.accounting import everything_bytes, layerwise_bytes
-from esl_ref.frontends.darknet import float_graph, open_weights, read_network
+from esl_ref.frontends.darknet import float_graph, open_weights, read_network, without_tree
 from esl_ref.frontends.darknet.layers import Network
 from esl_ref.frontends.darknet.shapes import shape_cfg
 from esl_ref.frontends.darknet.weights import write_weights
 from esl_ref.planner.tables.table import Table, mean, percent
-from esl_ref.report.residency import MODES, Resident, measure, without_tree
+from esl_ref.report.residency import MODES, Resident, measure
 
 __all__ = ["LIGHT", "make", "networks"]
 

@@ -6,12 +6,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from esl_ref.floating import FloatGraph
-from esl_ref.frontends.darknet.float_graph import float_graph
+from esl_ref.frontends.darknet.float_graph import float_graph, without_tree
 from esl_ref.frontends.darknet.parse import read_network
 from esl_ref.frontends.darknet.shapes import Cfg, read_cfg
 from esl_ref.frontends.darknet.weights import open_weights
 
-__all__ = ["Cfg", "float_graph", "load_file", "open_weights", "read_cfg", "read_network"]
+__all__ = ["Cfg", "float_graph", "load_file", "open_weights", "read_cfg", "read_network",
+           "without_tree"]  # fmt: skip
 
 
 def load_file(cfg: Path, weights: Path | None = None) -> FloatGraph:

@@ -17,7 +17,7 @@ from esl_ref.frontends.darknet.parameters import parameters
 from esl_ref.frontends.darknet.weights import WeightsFile
 from esl_ref.ir import Padding
 
-__all__ = ["float_graph"]
+__all__ = ["float_graph", "without_tree"]
 
 
 def float_graph(network: d.Network, weights: WeightsFile | None) -> FloatGraph:
@@ -35,6 +35,14 @@ def float_graph(network: d.Network, weights: WeightsFile | None) -> FloatGraph:
     outputs = dict.fromkeys([*(head.tensor for head in heads), b.tensor[len(network.layers) - 1]])
     return FloatGraph(network.name, b.shapes, tuple(b.ops), ("input",), tuple(outputs), b.constants, tuple(heads),
                       network.notes)  # fmt: skip
+
+
+def without_tree(network: d.Network) -> d.Network:
+    """A tree of classes taken as one softmax: the file that describes it is not part of the configuration, and memory
+    does not depend on it."""
+    return dataclasses.replace(network, layers=tuple(
+        dataclasses.replace(layer, tree="") if isinstance(layer, d.Softmax) else layer for layer in network.layers
+    ))  # fmt: skip
 
 
 def _emit(layer: d.Layer, b: Builder, weights: WeightsFile | None) -> str:

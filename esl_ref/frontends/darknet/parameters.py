@@ -32,7 +32,9 @@ def parameters(layer: Layer, weights: WeightsFile | None) -> tuple[Parameter, Pa
     """(weight, bias) of a layer that has them. Without a file they have shapes, and loading them is an error."""
     shape, bias_shape = _shapes(layer)
     if weights is None:
-        return Parameter(shape, lambda: _missing(layer)), Parameter(bias_shape, lambda: _missing(layer))
+        # Parts as with a file, so that reckoning without weights sees how the layer would run.
+        part = None if isinstance(layer, Convolutional) else (lambda first, count: _missing(layer))
+        return Parameter(shape, lambda: _missing(layer), part=part), Parameter(bias_shape, lambda: _missing(layer))
     file = weights
     match layer:
         case Convolutional():

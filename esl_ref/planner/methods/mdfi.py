@@ -3,16 +3,22 @@
 
 Beside it the two baselines it is measured against, both in Darknet's float32: everything Darknet allocates (weights and
 outputs with their gradients, normalisation's copies, pooling's indices, one im2col workspace), and Darknet with the
-training buffers taken out but everything else allocated at once. An accelerator that forms windows on the fly has no
-im2col workspace: `direct` is MDFI with streamed weights on such a machine.
+training buffers taken out but everything else allocated at once.
+
+With weights streamed layer by layer there are three accountings, which differ in the workspace of a convolution.
+`executed` is what this project's float executor takes: it unfolds as many output rows as fit a workspace of 1 MiB, and
+reads the weights of fully connected layers in parts, since each is used once. `streamed` has the whole im2col matrix of
+the running layer, as Darknet forms it. `direct` has none: an accelerator forms windows on the fly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from esl_ref.frontends.darknet import Cfg
-from esl_ref.frontends.darknet.layers import Layer
+from esl_ref.floating.accounting import layerwise_bytes
+from esl_ref.frontends.darknet import Cfg, float_graph, without_tree
+from esl_ref.frontends.darknet.layers import Layer, Network
+from esl_ref.frontends.darknet.shapes import shape_cfg
 from esl_ref.planner.methods.storage import layerwise
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 
@@ -34,6 +40,7 @@ class Comparison:
     full: int
     inference: int
     resident: int
+    executed: int
     streamed: int
     direct: int
 
@@ -103,9 +110,10 @@ def mdfi_streamed(cfg: Cfg, im2col: bool = True) -> int:
     )
 
 
-def compare(cfg: Cfg) -> Comparison:
+def compare(network: Network) -> Comparison:
     """All ways side by side."""
+    cfg, executor = shape_cfg(network), layerwise_bytes(float_graph(without_tree(network), None))
     return Comparison(
-        cfg.graph.name, darknet_full(cfg), darknet_inference(cfg), mdfi_resident(cfg), mdfi_streamed(cfg),
+        network.name, darknet_full(cfg), darknet_inference(cfg), mdfi_resident(cfg), executor, mdfi_streamed(cfg),
         mdfi_streamed(cfg, im2col=False),
     )  # fmt: skip
