@@ -11,6 +11,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
+from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
@@ -20,7 +21,7 @@ from esl_ref.planner.joint import Effort
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
 from esl_ref.planner.storage import check_budget
-from esl_ref.rewrite import Rewriting, rewritten
+from esl_ref.rewrite import Rewriting, WholePools, rewritten
 
 __all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
 
@@ -128,9 +129,11 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
     except BudgetError as error:
         best = error
     if sram is not None and _binding(graph, arch, sram):
-        for method in ("layerwise", *REWRITERS):
+        undivided = _whole_pools(graph, arch)
+        tries = [(method, undivided) for method in ("rows", "layerwise") if undivided]
+        for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
             try:
-                other = plan_model(graph, arch, method, sram=sram, effort=effort)
+                other = _after(graph, steps, arch, method, sram, effort)
             except PlanError as error:
                 best = _nearer(best, error)
                 continue
@@ -139,6 +142,22 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
     if isinstance(best, BudgetError):
         raise best
     return replace(best, method="joint", decisions=(f"method {best.method}", *best.decisions))
+
+
+def _after(
+    graph: Graph, steps: tuple[Rewriting, ...], arch: Arch, method: str, sram: int, effort: Effort
+) -> Planned:
+    """What a method decides after some steps of rewriting, with these in its choices."""
+    found = plan_model(rewritten(graph, steps), arch, method, sram=sram, effort=effort)
+    if not steps:
+        return found
+    return replace(found, compiled=_noted(found.compiled, steps), decisions=("pools left whole", *found.decisions))
+
+
+def _whole_pools(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
+    """The step that keeps pools from being divided, with maps between, if any are."""
+    pools = divided(graph, arch) - graph.whole_pools
+    return (WholePools(tuple(sorted(pools))),) if pools else ()
 
 
 def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetError:

@@ -64,8 +64,8 @@ def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> Case | None:
     graph = build(spec)
     inputs = inputs_of(spec, graph)
     try:
-        golden = run(graph, inputs, keep="all")
         compiled = compile_model(graph, arch, trace=True, sized=arch, strategy=_strategy(spec.seed))
+        golden = run(compiled.graph, inputs, keep="all")
     except (BudgetError, NumericError, PlanError):
         return None
     step = compiled.programs[0]

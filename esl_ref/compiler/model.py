@@ -15,6 +15,7 @@ from esl_ref.compiler import fold
 from esl_ref.compiler.lines import columns_needed
 from esl_ref.compiler.lower import Lowered, lower
 from esl_ref.compiler.overlap import overlapped
+from esl_ref.compiler.pools import in_steps
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
@@ -100,12 +101,13 @@ class Realised:
 def prepare(
     graph: Graph, arch: Arch, *, shaped: bool = False
 ) -> tuple[Graph, Arch, tuple[Segment, ...], dict[int, Lowered]]:
-    """Fold, cut into segments, lower: (folded graph, machine with its profile, segments, segment number -> lowered).
+    """Fold, put pools in steps, cut into segments, lower: (folded graph, machine with its profile, segments, segment
+    number -> lowered).
 
     The machine gets the profile, the window and the table that the model needs, unless it is `shaped` already:
     ArchError if it then rounds in another way than the model.
     """
-    folded = fold.fold_padding(graph)
+    folded = in_steps(fold.fold_padding(graph), arch)
     if shaped and arch.profile is not folded.profile:
         raise ArchError(
             f"the machine rounds by profile {arch.profile.value}, the model by {folded.profile.value}",

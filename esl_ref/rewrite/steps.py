@@ -12,7 +12,7 @@ from esl_ref.ir import Graph
 from esl_ref.rewrite.channels import split_channels
 from esl_ref.rewrite.tile import tile
 
-__all__ = ["Rewriting", "Split", "Tile", "as_records", "from_records", "rewritten"]
+__all__ = ["Rewriting", "Split", "Tile", "WholePools", "as_records", "from_records", "rewritten"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,17 @@ class Split:
         return split_channels(graph, self.ops, self.parts, sums=self.sums)
 
 
-Rewriting: TypeAlias = Tile | Split
+@dataclass(frozen=True)
+class WholePools:
+    """Maximum pools that the compiler leaves as they are, see `esl_ref.compiler.pools`."""
+
+    ops: tuple[str, ...]
+
+    def on(self, graph: Graph) -> Graph:
+        return graph.replace(whole_pools=graph.whole_pools | set(self.ops))
+
+
+Rewriting: TypeAlias = Tile | Split | WholePools
 
 
 def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:
@@ -62,6 +72,8 @@ def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple
             ops = tuple(map(str, record["ops"]))
             if "parts" in record:
                 found.append(Split(ops, int(record["parts"]), bool(record["sums"])))
+            elif set(record) == {"ops"}:
+                found.append(WholePools(ops))
             else:
                 found.append(Tile(ops, int(record["high"]), int(record["wide"])))
         except (KeyError, TypeError, ValueError) as error:
