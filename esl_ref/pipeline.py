@@ -13,11 +13,12 @@ from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
+from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
 from esl_ref.planner.choose import joint, layerwise
-from esl_ref.planner.joint import Effort
+from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
 from esl_ref.planner.storage import check_budget
@@ -128,7 +129,7 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
         best: Planned | BudgetError = plan_model(graph, arch, "rows", sram=sram, effort=effort)
     except BudgetError as error:
         best = error
-    if sram is not None and _binding(graph, arch, sram):
+    if sram is not None and not (isinstance(best, Planned) and _all_whole(best)):
         undivided = _whole_pools(graph, arch)
         tries = [(method, undivided) for method in ("rows", "layerwise") if undivided]
         for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
@@ -167,13 +168,10 @@ def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetEr
     return error if best.least is None or error.least < best.least else best
 
 
-def _binding(graph: Graph, arch: Arch, sram: int) -> bool:
-    """Whether whole layers need more than `sram` bytes."""
-    try:
-        _compiled(graph, arch, sram=sram, strategy=layerwise)
-    except BudgetError:
-        return True
-    return False
+def _all_whole(planned: Planned) -> bool:
+    """Whether every layer runs as a whole: then the budget binds nobody, and no other method is faster."""
+    return all(replace(s.choice, parts=PARTS) in
+               [replace(c, parts=PARTS) for c in whole_layers(s.lowered)] for s in planned.compiled.programs)  # fmt: skip
 
 
 def _compiled(

@@ -9,7 +9,7 @@ from esl_ref.compiler.model import Choice, Strategy, realise
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.errors import BudgetError, InputError
 from esl_ref.ir import Graph
-from esl_ref.planner.joint import Effort, Rated, Search, undominated
+from esl_ref.planner.joint import Effort, Rated, Search, undominated, whole_layers
 from esl_ref.planner.joint.search import BYTE_COSTS
 from esl_ref.planner.storage import check_budget
 
@@ -23,8 +23,12 @@ NEAR = 1.06
 def layerwise(
     graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT
 ) -> Choice:
-    """Whole layers one after the other, in the fastest of the ways to cut the first layer and the weights."""
-    return min(Search(graph, lowered, sizing, effort).whole(), key=lambda r: (r.cycles, r.height)).choice
+    """Whole layers one after the other, in the fastest of the ways to cut the first layer and the weights that fit
+    `budget`; if none does, in the smallest."""
+    search = Search(graph, lowered, sizing, effort)
+    if fitting := search.whole(budget):
+        return min(fitting, key=lambda r: (r.cycles, r.height)).choice
+    return min(whole_layers(lowered), key=lambda choice: search.rater.realised(choice).height)
 
 
 def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT) -> Choice:
@@ -33,12 +37,13 @@ def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *,
     BudgetError, saying the smallest arena found and what stands in the way, if none fits.
     """
     search = Search(graph, lowered, sizing, effort)
-    whole = search.whole()
-    if budget is None or all(r.height <= budget for r in whole):
+    whole = search.whole(budget)
+    if len(whole) == len(whole_layers(lowered)):
         if effort.seconds is not None:
             search.stream()
             search.improve(lambda r: (r.cycles, r.height))
         return min(search.rated, key=lambda r: (r.cycles, r.height)).choice
+    assert budget is not None  # something does not fit
     search.stream(budget)
     if not any(r.height <= budget for r in search.rated):
         search.stream()

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.lower import Lowered
-from esl_ref.compiler.model import Choice, realise
+from esl_ref.compiler.model import Choice, Realised, realise
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
@@ -34,6 +34,7 @@ class Rater:
     def __init__(self, graph: Graph, lowered: Lowered, sizing: Sizing) -> None:
         self.graph, self.lowered, self.sizing = graph, lowered, sizing
         self.known: dict[Choice, Rated] = {}
+        self._last: tuple[Choice, Realised] | None = None
 
     def rate(self, choice: Choice) -> Rated:
         """Lay out, write and time one choice on a machine with as much SRAM as it needs."""
@@ -41,8 +42,15 @@ class Rater:
             self.known[choice] = self._rated(choice)
         return self.known[choice]
 
+    def realised(self, choice: Choice) -> Realised:
+        """A choice worked out. How weights are cut changes nothing about it, so that the last one often does again."""
+        key = replace(choice, parts=1, weight_words=None)
+        if self._last is None or self._last[0] != key:
+            self._last = key, realise(self.lowered, choice, self.sizing.planning())
+        return self._last[1]
+
     def _rated(self, choice: Choice) -> Rated:
-        realised = realise(self.lowered, choice, self.sizing.planning())
+        realised = self.realised(choice)
         machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words, realised.slots)
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
         program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)

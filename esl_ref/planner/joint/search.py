@@ -8,7 +8,7 @@ in what order depends on the seed alone, so that the same seed gives the same pl
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from random import Random
 
@@ -47,9 +47,9 @@ class Effort:
     progress: Callable[[str, int, int], None] = lambda what, done, of: None
 
 
-def whole_layers(lowered: Lowered) -> Iterable[Choice]:
+def whole_layers(lowered: Lowered) -> list[Choice]:
     """Whole layers one after the other, in the ways to cut the first layer and the weights."""
-    return (Choice(layerwise_groups(lowered, strips), parts) for strips in STRIPS for parts in PARTS)
+    return [Choice(layerwise_groups(lowered, strips), parts) for strips in STRIPS for parts in PARTS]
 
 
 class Search:
@@ -75,9 +75,10 @@ class Search:
         """Whether this share of the effort's time is over; never without a limit."""
         return self.effort.seconds is not None and self.seconds > share * self.effort.seconds
 
-    def whole(self) -> list[Rated]:
-        """Plans of whole layers."""
-        return [self.rater.rate(choice) for choice in whole_layers(self.lowered)]
+    def whole(self, limit: int | None = None) -> list[Rated]:
+        """Plans of whole layers, those that fit `limit` bytes: to time the others would take long and say nothing."""
+        fits = (c for c in whole_layers(self.lowered) if limit is None or self.rater.realised(c).height <= limit)
+        return [self.rater.rate(choice) for choice in fits]
 
     def stream(self, limit: int | None = None, byte_cost: float = 0.0) -> None:
         """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so."""
