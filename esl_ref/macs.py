@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from esl_ref.ir import Conv2D, DepthwiseConv2D, FullyConnected, Graph, Op
 
-__all__ = ["macs", "parameters", "total_macs", "total_parameters"]
+__all__ = ["macs", "parameters", "total_macs"]
 
 
 def macs(op: Op, graph: Graph) -> int:
@@ -33,8 +33,3 @@ def parameters(op: Op) -> int:
 def total_macs(graph: Graph) -> int:
     """Multiply-accumulates of one inference."""
     return sum(macs(op, graph) for op in graph.ops)
-
-
-def total_parameters(graph: Graph) -> int:
-    """Weights and biases of all operators."""
-    return sum(parameters(op) for op in graph.ops)

@@ -11,6 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.planner import layout
@@ -137,13 +138,13 @@ def _rows(request: _Request) -> ShapePlan:
 def _joint(request: _Request) -> ShapePlan:
     """The best of row-streamed groups, with and without channel splits, and of every method that decides on tensors:
     without a budget fewest of their bytes; with one, least traffic within it."""
-    found = [_of_point(request, blending.smallest(request.graph, request.seconds / 2, request.seed))]
+    found = [_of_point(request, blending.smallest(request.graph, request.seconds, request.seed))]
     if request.budget is not None and found[0].tensors <= request.budget:
         points = blending.blend(request.graph, request.seconds, request.seed)
         found += [_of_point(request, p) for p in points if p.nbytes <= request.budget]
     for method in SINGLE:
         try:
-            plan = METHODS[method](request)
+            plan = _found(method, request)
         except PlanError:
             continue
         found.append(dataclasses.replace(plan, decisions=(f"method {method}", *plan.decisions)))
@@ -151,6 +152,12 @@ def _joint(request: _Request) -> ShapePlan:
     if request.budget is None or not inside:
         return min(found, key=lambda p: (p.tensors, p.external, p.macs))
     return min(inside, key=lambda p: (p.external, p.macs, p.tensors))
+
+
+@lru_cache(maxsize=16)
+def _found(method: str, request: _Request) -> ShapePlan:
+    """What a method finds; kept, since the joint method asks for what single ones have just been asked for."""
+    return METHODS[method](request)
 
 
 def _of_point(request: _Request, found: Point) -> ShapePlan:
@@ -187,7 +194,7 @@ def plan_shapes(graph: ShapeGraph, method: str = "joint", *, budget: int | None 
         raise InputError(f"no method '{method}'", hint=f"there are: {', '.join(METHODS)}")
     started = time.perf_counter()
     try:
-        found = METHODS[method](_Request(graph, budget, seconds, seed))
+        found = _found(method, _Request(graph, budget, seconds, seed))
     except PlanError as error:
         if isinstance(error, BudgetError):
             raise

@@ -18,7 +18,7 @@ from esl_ref.arch import HEADER_BYTES, Arch
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["WordPattern", "lay", "load_command", "nbytes", "spread", "whole_words"]
+__all__ = ["WordPattern", "lay", "load_command", "nbytes", "spread"]
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -75,11 +75,6 @@ class WordPattern:
         size, lanes = self.sizes(words, arch)
         index = np.arange(arch.lanes)
         return (index < lanes[:, None])[:, :, None] & (index < size[:, None])[:, None, :]
-
-
-def whole_words(arch: Arch) -> WordPattern:
-    """Every byte of every word lies in memory."""
-    return WordPattern(1, 0, 1, arch.lanes, arch.lanes, arch.lanes)
 
 
 def lay(words: Bytes, pattern: WordPattern, arch: Arch) -> bytes:

@@ -15,9 +15,10 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.machine.post import header_words_of
 from esl_ref.program.commands import Command
-from esl_ref.program.dense import load_command, whole_words
+from esl_ref.program.dense import load_command
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import CommandInfo, Program, Surface, header_command
+from tests.helpers.dense import whole_words
 
 __all__ = ["KINDS", "SMALL", "CommandCase", "make_case", "program_of"]
 

@@ -16,9 +16,10 @@ import numpy as np
 from esl_ref.arch import Arch
 from esl_ref.machine import CommandHazard, Machine
 from esl_ref.program.commands import Command, queue_of
-from esl_ref.program.dense import WordPattern, load_command, whole_words
+from esl_ref.program.dense import WordPattern, load_command
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import Program, Surface, default_bases, header_command
+from tests.helpers.dense import whole_words
 
 __all__ = ["random_program"]
 

@@ -11,8 +11,9 @@ import pytest
 
 from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
-from esl_ref.program.dense import WordPattern, load_command, spread, whole_words
+from esl_ref.program.dense import WordPattern, load_command, spread
 from esl_ref.program.fields import Opcode
+from tests.helpers.dense import whole_words
 from tests.rtl.control_bench import ARCH, DATA, ControlBench
 
 END = Command(Opcode.END, {})

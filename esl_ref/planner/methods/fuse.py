@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from esl_ref.planner.layout import staircase
@@ -19,7 +20,7 @@ from esl_ref.planner.methods.occupancy import Context, Occupancy, occupancy
 from esl_ref.planner.methods.rows import Schedule, schedule
 from esl_ref.workloads.graph import ShapeGraph
 
-__all__ = ["Fusion", "Group", "fuse", "fuse_at"]
+__all__ = ["Cuts", "Fusion", "Group", "fuse"]
 
 
 # Searches are limited by counts, so that a plan does not depend on the machine's speed; the clock only ends excesses.
@@ -60,7 +61,7 @@ class Fusion:
         return max(group.state.bound for group in self.groups)
 
 
-class _Cuts:
+class Cuts:
     """Groups of one graph, each evaluated once."""
 
     def __init__(self, graph: ShapeGraph, strip: int, most_weights: int | None = None, ends: bool = False) -> None:
@@ -121,14 +122,16 @@ class _Cuts:
         return Fusion(self.graph, groups, offsets, rows, height)
 
 
+@lru_cache(maxsize=4)
 def fuse(graph: ShapeGraph, strip: int = 1, time_limit: float = 60.0, seed: int = 0,
          most_weights: int | None = None, ends: bool = False) -> Fusion:  # fmt: skip
     """Groups of least height found in `time_limit` seconds, beginning with the best cuts for groups by themselves.
 
     With `most_weights`, groups of several nodes have no more bytes of weights than that; with `ends`, the network's
-    inputs and outputs are on chip as a whole instead of being streamed.
+    inputs and outputs are on chip as a whole instead of being streamed. The last few answers are kept: methods that are
+    compared begin with the same groups, and must not differ by how much time a busy machine gave each.
     """
-    cuts = _Cuts(graph, strip, most_weights, ends)
+    cuts = Cuts(graph, strip, most_weights, ends)
     until = time.monotonic() + time_limit
     # Where several tensors cross a cut, addresses get hard to agree on: cuts that only one crosses are a second start.
     starts = [_least_groups(cuts, until, positions) for positions in (cuts.narrow(), None)]
@@ -148,14 +151,7 @@ def _lowest(found: list[Fusion]) -> Fusion:
     return min(found, key=lambda fusion: fusion.height)
 
 
-def fuse_at(
-    graph: ShapeGraph, cuts: tuple[int, ...], strip: int = 1, time_limit: float = 10.0, seed: int = 0
-) -> Fusion:
-    """Groups between the node positions `cuts`."""
-    return _Cuts(graph, strip).fusion((0, *cuts, len(graph.nodes)), time_limit, seed, 400)
-
-
-def _least_groups(cuts: _Cuts, until: float, positions: frozenset[int] | None) -> tuple[int, ...]:
+def _least_groups(cuts: Cuts, until: float, positions: frozenset[int] | None) -> tuple[int, ...]:
     """Edges at `positions` (None: anywhere) of groups whose largest is least; among equals, fewest groups.
 
     After `until`, any that are found.
@@ -185,7 +181,7 @@ def _least_groups(cuts: _Cuts, until: float, positions: frozenset[int] | None) -
     return (best[count] or every)[2]
 
 
-def _climb(cuts: _Cuts, best: Fusion, goal: float, until: float, seed: int, trials: int,
+def _climb(cuts: Cuts, best: Fusion, goal: float, until: float, seed: int, trials: int,
            effort: float = 0.0) -> Fusion:  # fmt: skip
     """Addresses must hold over all groups; where that costs bytes, other cuts may cost less. Up to `trials` layouts."""
     again = True
@@ -221,7 +217,7 @@ def _neighbours(edges: tuple[int, ...], count: int) -> Iterator[tuple[int, ...]]
             yield (0, *sorted((*inner, position)), count)
 
 
-def _starts(cuts: _Cuts, last: int, ceiling: int) -> Iterator[int]:
+def _starts(cuts: Cuts, last: int, ceiling: int) -> Iterator[int]:
     """First nodes of groups that end before `last` and whose row buffers alone do not exceed `ceiling`."""
     total = 0
     for first in range(last - 1, -1, -1):

@@ -12,9 +12,10 @@ import pytest
 from esl_ref.errors import HazardError, ProgramError
 from esl_ref.machine import CommandHazard, execute
 from esl_ref.program.commands import Command
-from esl_ref.program.dense import load_command, whole_words
+from esl_ref.program.dense import load_command
 from esl_ref.program.fields import Opcode
 from esl_ref.program.image import CommandInfo, Program, SramBuffer, Surface, header_command
+from tests.helpers.dense import whole_words
 from tests.helpers.random_commands import SMALL as ARCH
 from tests.helpers.random_commands import make_case
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from esl_ref.arch import HEADER_BYTES, Arch, load
 from esl_ref.machine.transfers import transfer_of
 from esl_ref.machine.validate import check_command
-from esl_ref.program.dense import WordPattern, lay, load_command, nbytes, spread, whole_words
+from esl_ref.program.dense import WordPattern, lay, load_command, nbytes, spread
 from esl_ref.program.fields import ErrorCode
+from tests.helpers.dense import whole_words
 
 MACHINES = tuple(load(name) for name in ("tiny", "base", "wide"))
 

@@ -9,10 +9,11 @@ import pytest
 
 from esl_ref.planner.methods.blend import WORD, blend, point, smallest
 from esl_ref.planner.methods.fdt import fdt
-from esl_ref.planner.methods.fuse import fuse, fuse_at
+from esl_ref.planner.methods.fuse import fuse
 from esl_ref.planner.methods.replay import replay
 from esl_ref.workloads import workload
 from esl_ref.workloads.builder import Builder
+from tests.helpers.fusions import fuse_at
 
 
 @pytest.mark.parametrize("name", ["kws", "txt", "mw", "cif", "resnet8", "vww"])

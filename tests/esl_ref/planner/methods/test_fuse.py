@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esl_ref.planner.methods.fuse import Fusion, fuse, fuse_at
+from esl_ref.planner.methods.fuse import Fusion, fuse
 from esl_ref.planner.methods.occupancy import Context, occupancy
 from esl_ref.planner.methods.replay import Fault, Reason, replay
 from esl_ref.planner.methods.rows import Schedule, schedule
 from esl_ref.planner.methods.storage import layerwise, roots
 from esl_ref.workloads import ShapeGraph, workload
 from esl_ref.workloads.builder import Builder
+from tests.helpers.fusions import fuse_at
 
 
 def faults(fusion: Fusion) -> list[Fault]:
