@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
@@ -16,7 +16,7 @@ from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
-from esl_ref.machine.timing import predict
+from esl_ref.machine.timing import MemoryTiming, predict
 from esl_ref.planner.choose import joint, layerwise
 from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
@@ -48,8 +48,21 @@ class Planned:
 
     @property
     def cycles(self) -> int:
-        """Cycles of all Programs by the ESL machine's timing model."""
-        return sum(predict(step.program).cycles for step in self.compiled.programs)
+        """Cycles of all Programs by the ESL machine's timing model, on the memory that plans are made for."""
+        return self._default[0]
+
+    def costs(self, memory: MemoryTiming | None = None) -> tuple[int, int]:
+        """(cycles, bytes from and to external memory) of all Programs, on another memory if one is given."""
+        return self._default if memory is None else self._timed(memory)
+
+    @cached_property
+    def _default(self) -> tuple[int, int]:
+        return self._timed(None)
+
+    def _timed(self, memory: MemoryTiming | None) -> tuple[int, int]:
+        runs = [(predict(s.program, memory=memory), s.program.arch) for s in self.compiled.programs]
+        moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
+        return sum(t.cycles for t, _ in runs), moved
 
 
 def compile_model(

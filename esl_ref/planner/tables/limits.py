@@ -16,7 +16,7 @@ from esl_ref.compiler.model import prepare
 from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
-from esl_ref.machine.timing import MemoryTiming, predict
+from esl_ref.machine.timing import MemoryTiming
 from esl_ref.pipeline import Planned, compile_model, plan_model
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.methods.mafat import Mafat
@@ -60,7 +60,7 @@ def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
         say(text)
         with timer() as clock:
             predicted, planned = configuration(graph, text)
-            cycles, traffic = _timed(planned, MemoryTiming())
+            cycles, traffic = planned.costs()
         rows.append((text, predicted, planned.height, round(4 * planned.height / 2**20, 2), cycles, traffic,
                      len(planned.compiled.programs[0].program.commands), clock.seconds))  # fmt: skip
     return Table(
@@ -71,13 +71,6 @@ def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
         {"configurations whose arena is not as predicted": float(sum(row[1] != row[2] for row in rows))},
         ("the whole network input and output counted, as MAFAT does",),
     )
-
-
-def _timed(planned: Planned, memory: MemoryTiming) -> tuple[int, int]:
-    """(cycles, external bytes) of all Programs."""
-    runs = [(predict(s.program, memory=memory), s.program.arch) for s in planned.compiled.programs]
-    moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
-    return sum(t.cycles for t, _ in runs), moved
 
 
 def limits(settings: Settings, say: Callable[[str], None]) -> Table:
@@ -92,7 +85,7 @@ def limits(settings: Settings, say: Callable[[str], None]) -> Table:
             plans = {m: p for m in _METHODS[:2] if (p := _within(graph, m, limit, effort))}
             if fitting := [p for p in streamed if p.height <= limit * 1024]:
                 plans["rows"] = min(fitting, key=lambda p: p.cycles)
-            fast, slow = ({n: _timed(p, m) for n, p in plans.items()} for m in (MemoryTiming(), _SLOW))
+            fast, slow = ({n: p.costs(m) for n, p in plans.items()} for m in (None, _SLOW))
         best = min(plans.values(), key=lambda p: (fast[p.method][0], p.height), default=None)
         rows.append((limit, *_cells(fast, 0), best.method if best else None, *_speedups(fast),
                      *_cells(slow, 0), *_speedups(slow), *_cells(fast, 1), clock.seconds))  # fmt: skip
