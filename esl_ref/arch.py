@@ -13,6 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from esl_ref.errors import ArchError
 from esl_ref.numerics import Profile
@@ -166,21 +167,22 @@ def _require(ok: bool, rule: str, got: object) -> None:
 
 
 def load(name: str) -> Arch:
-    """Preset name or path of a TOML file -> Arch. ArchError for unknown presets, keys or values."""
-    if name in PRESETS:
-        text, where = resources.files("esl_ref").joinpath(f"presets/{name}.toml").read_text(), f"preset '{name}'"
-    else:
-        path = Path(name)
-        if not path.is_file():
-            raise ArchError(f"no architecture '{name}'", hint=f"presets are {', '.join(PRESETS)}, or give a TOML file")
-        text, where = path.read_text(), str(path)
-    try:
-        fields = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ArchError(f"not valid TOML ({error})", where=where) from error
+    """Preset name or path of a TOML file -> Arch, with changed fields behind commas: `base,weight_words=256`.
+
+    ArchError for unknown presets, keys or values.
+    """
+    source, *changes = name.split(",")
+    fields, where = _described(source)
+    if changes:
+        fields |= dict(_change(change, name) for change in changes)
+        fields["name"] = ",".join([str(fields.get("name", source)), *changes])
     unknown = fields.keys() - {f.name for f in dataclasses.fields(Arch)}
     if unknown:
-        raise ArchError(f"unknown keys {', '.join(sorted(unknown))}", where=where)
+        raise ArchError(
+            f"unknown keys {', '.join(sorted(unknown))}",
+            where=where,
+            hint=f"there are {', '.join(f.name for f in dataclasses.fields(Arch))}",
+        )
     for key, value in fields.items():
         if key not in ("name", "profile") and type(value) is not int:
             raise ArchError(f"{key} must be an integer, not {value!r}", where=where)
@@ -190,3 +192,29 @@ def load(name: str) -> Arch:
     except ValueError as error:
         raise ArchError(str(error), where=where, hint=f"profiles are {', '.join(p.value for p in Profile)}") from error
     return Arch(**fields)
+
+
+def _described(name: str) -> tuple[dict[str, Any], str]:
+    """The fields in a preset or TOML file, and what to call it in messages."""
+    if name in PRESETS:
+        text, where = resources.files("esl_ref").joinpath(f"presets/{name}.toml").read_text(), f"preset '{name}'"
+    else:
+        path = Path(name)
+        if not path.is_file():
+            raise ArchError(f"no architecture '{name}'", hint=f"presets are {', '.join(PRESETS)}, or give a TOML file")
+        text, where = path.read_text(), str(path)
+    try:
+        return tomllib.loads(text), where
+    except tomllib.TOMLDecodeError as error:
+        raise ArchError(f"not valid TOML ({error})", where=where) from error
+
+
+def _change(text: str, where: str) -> tuple[str, int | str]:
+    """`key=value`, the value an integer where it can be read as one."""
+    key, equals, value = text.partition("=")
+    if not (key.strip() and equals and value.strip()):
+        raise ArchError(f"'{text}' changes nothing", where=where, hint="write e.g. base,weight_words=256")
+    try:
+        return key.strip(), int(value, 0)
+    except ValueError:
+        return key.strip(), value.strip()

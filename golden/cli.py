@@ -13,7 +13,15 @@ from typing import Any
 
 import click
 
-from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.common import (
+    BYTES,
+    arch_option,
+    json_option,
+    output_console,
+    plan_option,
+    progress_console,
+    write_json,
+)
 from esl_ref.cli.network import integer_graph, network_options
 from esl_ref.errors import CheckFailed, InputError
 from golden.simulators import SIMULATORS, Bench, build_icarus, build_verilator, rtl_sources, run_bench
@@ -43,7 +51,7 @@ def command() -> None:
 
 @command.command("export")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--input", "input_files", multiple=True, type=click.Path(path_type=Path, dir_okay=False),
               metavar="X.npy|X.npz|IMAGE", help="An input vector (may be given several times).")  # fmt: skip
 @click.option(
@@ -205,7 +213,7 @@ def replay_command(package: Path, rtl: Path, simulator: str, latency: int, stall
 
 @command.command("unit")
 @click.argument("unit", type=click.Choice(["requantise", "window", "array"]))
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Where the package goes.")
 @json_option
 def unit_command(unit: str, arch_name: str, out: Path, json_file: Path | None) -> None:

@@ -11,7 +11,15 @@ from pathlib import Path
 import click
 
 from esl_ref.arch import Arch, load
-from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.common import (
+    BYTES,
+    arch_option,
+    json_option,
+    output_console,
+    plan_option,
+    progress_console,
+    write_json,
+)
 from esl_ref.cli.network import NetworkOptions, integer_graph, network_options
 from esl_ref.errors import InputError
 from rtl.generate import Generated, generate, write
@@ -23,7 +31,7 @@ __all__ = ["command"]
 @click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
 @click.option("--sram", type=BYTES, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write to.")
 @network_options
 @plan_option

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from esl_ref.cli.common import json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
 
 __all__ = ["command"]
 
@@ -19,7 +19,7 @@ GOLDEN_AT_LEAST, SIMULATION_AT_LEAST, REPLAY_AT_LEAST = 0.30, 0.50, 0.80
 
 @click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--repeats", default=25, show_default=True, type=click.IntRange(1, 100), help="Runs; the best counts.")
 @click.option("--only", type=click.Choice(["golden", "simulation", "networks"]), help="Measure just this.")
 @json_option

@@ -12,7 +12,15 @@ from typing import Any
 import click
 from rich.console import Console
 
-from esl_ref.cli.common import BYTES, json_option, output_console, plan_option, progress_console, write_json
+from esl_ref.cli.common import (
+    BYTES,
+    arch_option,
+    json_option,
+    output_console,
+    plan_option,
+    progress_console,
+    write_json,
+)
 from esl_ref.cli.network import integer_graph, network_options
 
 __all__ = ["command"]
@@ -20,7 +28,7 @@ __all__ = ["command"]
 
 @click.command("sim")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--input", "input_file", type=click.Path(path_type=Path, dir_okay=False), metavar="X.npy|X.npz|IMAGE",
               help="Input of the network; random but seeded if left out.")  # fmt: skip
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit and to build; default: what the plan needs.")

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 from rich.progress import Progress
 
-from esl_ref.cli.common import json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
 
 __all__ = ["command"]
 
 
 @click.command("fuzz")
-@click.option("--arch", "arch_name", default="base", show_default=True, help="Preset, or path of a TOML file.")
+@arch_option
 @click.option("--layers", type=click.IntRange(min=1), default=100, show_default=True, help="How many random layers.")
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the first layer.")
 @click.option("--stall", type=click.FloatRange(0, 0.95), default=0.0, show_default=True, metavar="P",

@@ -20,7 +20,16 @@ from rich.console import Console
 
 from esl_ref.errors import InputError
 
-__all__ = ["BYTES", "json_option", "output_console", "plan_option", "progress_console", "to_plain", "write_json"]
+__all__ = [
+    "BYTES",
+    "arch_option",
+    "json_option",
+    "output_console",
+    "plan_option",
+    "progress_console",
+    "to_plain",
+    "write_json",
+]
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -30,6 +39,14 @@ def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE",
         help="Also write the result as JSON to FILE (- for standard output).",
+    )(function)  # fmt: skip
+
+
+def arch_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--arch ARCH` as the parameter `arch_name`, for `esl_ref.arch.load`."""
+    return click.option(
+        "--arch", "arch_name", default="base", show_default=True, metavar="ARCH",
+        help="Preset (tiny, base, wide) or TOML file; behind commas what to change: base,weight_words=256.",
     )(function)  # fmt: skip
 
 

@@ -77,9 +77,7 @@ def _float(graph: FloatGraph, source: Path | None, executor: str, everything: bo
                    graph.heads, fit, len(graph.ops), time.perf_counter() - started)  # fmt: skip
 
 
-def _float_inputs(
-    graph: FloatGraph, source: Path | None, seed: int
-) -> tuple[dict[str, Array], list[str], Fit | None]:
+def _float_inputs(graph: FloatGraph, source: Path | None, seed: int) -> tuple[dict[str, Array], list[str], Fit | None]:
     from esl_ref.floating.executor import random_inputs
     from esl_ref.stimulus import read_arrays
 

@@ -13,7 +13,7 @@ import click
 from rich.progress import Progress
 
 from esl_ref.arch import Arch
-from esl_ref.cli.common import BYTES, json_option, plan_option, progress_console, to_plain, write_json
+from esl_ref.cli.common import BYTES, arch_option, json_option, plan_option, progress_console, to_plain, write_json
 from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
@@ -163,7 +163,7 @@ def _network(model: str, network: NetworkOptions, method: str) -> Graph | FloatG
 
 @click.command("plan")
 @click.argument("model", type=click.Path())
-@click.option("--arch", default="base", show_default=True, help="Preset (tiny, base, wide) or a TOML file.")
+@arch_option
 @click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
 @click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
               help="joint: the best of all; rows: row-streamed groups; layerwise: whole layers one after the other; "
@@ -185,7 +185,7 @@ def _network(model: str, network: NetworkOptions, method: str) -> Graph | FloatG
 @network_options
 @plan_option
 @json_option
-def command(model: str, arch: str, network: NetworkOptions, **given: Any) -> None:
+def command(model: str, arch_name: str, network: NetworkOptions, **given: Any) -> None:
     """Plan MODEL: order, strips, SRAM map with lifetimes, lower bound, predicted cycles by term.
 
     \b
@@ -212,7 +212,7 @@ def command(model: str, arch: str, network: NetworkOptions, **given: Any) -> Non
         source, seconds = shapes.source(graph), given["seconds"] or SHAPE_SECONDS
         shapes.plan_and_show(source, given["method"], given["sram"], seconds, given["seed"], given["json_file"])
         return
-    machine = architecture.load(arch)
+    machine = architecture.load(arch_name)
     with _effort(given["seconds"], given["seed"]) as effort:
         if given["pareto"]:
             _pareto(graph, machine, effort, {k: given[f"{k}_file"] for k in ("map", "json", "html")})

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 
-from esl_ref.cli.common import json_option, output_console, write_json
+from esl_ref.cli.common import arch_option, json_option, output_console, write_json
 from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.cli.running import EXECUTORS, Outcome, run_model
 from esl_ref.detection.objects import OVERLAP, THRESHOLD, Found
@@ -102,14 +102,15 @@ def _detection_options(function: Callable[..., Any]) -> Callable[..., Any]:
               help="Write the results, by tensor name, in the model file's own numbers.")  # fmt: skip
 @click.option("--executor", type=click.Choice(EXECUTORS), default="golden", show_default=True,
               help="golden: the numeric reference. machine: the compiled Program on the ESL machine.")  # fmt: skip
-@click.option("--arch", default="base", show_default=True, help="Architecture of the ESL machine.")
+@arch_option
 @click.option("--all-tensors", is_flag=True, help="Keep and write every activation, not only the outputs.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the random input.")
 @network_options
 @_detection_options
 @json_option
 def command(
-    model: Path, input_file: Path | None, output: Path | None, executor: str, arch: str, all_tensors: bool, seed: int,
+    model: Path, input_file: Path | None, output: Path | None, executor: str, arch_name: str, all_tensors: bool,
+    seed: int,
     network: NetworkOptions, names_file: Path | None, picture: Path | None, threshold: float, overlap: float,
     json_file: Path | None,
 ) -> None:  # fmt: skip
@@ -136,7 +137,7 @@ def command(
     integers = network.calibrate is not None or executor == "machine"
     graph = integer_graph(model, network) if integers else load_network(model, network)
     names = read_names(names_file) if names_file else []
-    outcome = run_model(graph, input_file, executor, arch, all_tensors, seed)
+    outcome = run_model(graph, input_file, executor, arch_name, all_tensors, seed)
     found = _objects(outcome, names, threshold, overlap)
     if output is not None:
         write_npz(output, outcome.values)

@@ -143,10 +143,11 @@ class _Writer:
 
 def _info(task: Task, first: int, last: int, chunk: Chunk, lanes: int) -> CommandInfo:
     low, high = chunk.first * lanes, min(chunk.last * lanes, task.ofm.channels)
+    if task.pixels > 1:
+        low, high = 0, task.ofm.channels // task.pixels
     reads = (task.ifm.storage.name, *((task.ifm2.storage.name,) if task.ifm2 else ()))
-    return CommandInfo(
-        task.op, reads, (task.tensor,), (first, last - first), (0, task.ofm.width), (low, high - low), task.layer
-    )
+    columns = (0, task.ofm.width * task.pixels)
+    return CommandInfo(task.op, reads, (task.tensor,), (first, last - first), columns, (low, high - low), task.layer)
 
 
 def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[_Use]:
@@ -219,6 +220,19 @@ def _may_go(pace: _Pace, use: _Use, index: int, rows_to_come: bool) -> bool:
     return use.free_after < index and pace.bus + (pace.time(use) if rows_to_come else 0) < pace.engine
 
 
+def _before_spare_rows(uses: list[_Use], index: int, at: int) -> bool:
+    """Whether the weights of use `at` go before use `index`: they are for the next strip, and `index` loads rows for
+    later ones."""
+    step, following = uses[index].step, uses[at].step
+    if not (isinstance(step, Load) and isinstance(following, Compute)) or uses[at].free_after >= index:
+        return False
+    if any(isinstance(use.step, Compute) for use in uses[index:at]):
+        return False
+    task = following.task
+    others = step.view.storage.name not in {v.storage.name for v in (task.ifm, task.ifm2) if v is not None}
+    return others or (task.ifm2 is None and step.view == task.ifm and following.ifm_rows()[1] <= step.first)
+
+
 def _write(writer: _Writer, uses: list[_Use]) -> None:
     """Steps in order; weights are fetched ahead whenever the bus would else fall idle and their place is free.
 
@@ -228,7 +242,11 @@ def _write(writer: _Writer, uses: list[_Use]) -> None:
     pace = _Pace(writer.arch, clock_of(writer.arch))
     last_rows = max((i for i, use in enumerate(uses) if isinstance(use.step, Load)), default=-1)
     for index, use in enumerate(uses):
-        while pending and (pending[0] <= index or _may_go(pace, uses[pending[0]], index, index < last_rows)):
+        while pending and (
+            pending[0] <= index
+            or _before_spare_rows(uses, index, pending[0])
+            or _may_go(pace, uses[pending[0]], index, index < last_rows)
+        ):
             at = pending.popleft()
             chunk, placement = uses[at].chunk, uses[at].placement
             assert chunk is not None and placement is not None

@@ -14,6 +14,7 @@ from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
 from esl_ref.compiler.lower_move import packed
 from esl_ref.compiler.packing import conv_runs, pack_conv, pack_taps, pack_window, window_chunks
+from esl_ref.compiler.side_by_side import best_count, repeated, widened
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.macs import macs
@@ -45,6 +46,10 @@ def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int, ifm
 
 def _as_conv(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:
     """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation)."""
+    at_once = best_count(arch, task, weight.shape[0], weight.shape[3])
+    if at_once > 1:
+        task, weight = widened(task, weight, at_once)
+        bias, requant = np.tile(bias, at_once), repeated(requant, at_once)
     dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
     runs, run = conv_runs(weight, dense)
     chunks = -(-run // arch.lanes)

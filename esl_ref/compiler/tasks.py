@@ -116,6 +116,7 @@ class Task:
     acc_base       first accumulator slot of sums that are spread over commands, None if they are not
     share          its part in sums that several tasks make together, see `fan_in`
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
+    pixels         pixels of the tensor in one of `ofm`, see `side_by_side`
     """
 
     op: str
@@ -143,6 +144,7 @@ class Task:
     acc_base: int | None = None
     share: Share | None = None
     pool_sum: bool = False
+    pixels: int = 1
     macs: int = 0
 
     def replace(self, **changes: object) -> Task:

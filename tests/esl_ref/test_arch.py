@@ -9,6 +9,7 @@ import pytest
 
 from esl_ref.arch import PRESETS, Arch, load
 from esl_ref.errors import ArchError
+from esl_ref.numerics import Profile
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -76,3 +77,27 @@ def test_files_that_are_refused(text: str, complaint: str, tmp_path: Path) -> No
 def test_no_such_preset() -> None:
     with pytest.raises(ArchError, match="no architecture 'huge'; presets are tiny, base, wide, or give a TOML file"):
         load("huge")
+
+
+def test_changes_behind_commas() -> None:
+    base, changed = load("base"), load("base,weight_words=0x100, profile=single")
+    assert changed.weight_words == 256 and changed.profile is Profile.SINGLE
+    assert changed.hash() == base.with_depths(weight_words=256, profile=Profile.SINGLE).hash() != base.hash()  # type: ignore[arg-type]
+    assert changed.name == "base,weight_words=0x100, profile=single"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("base,weight_words", "'weight_words' changes nothing; write e.g. base,weight_words=256"),
+        ("base,=3", "'=3' changes nothing"),
+        ("base,", "'' changes nothing"),
+        ("base,lanse=16", "unknown keys lanse; there are name, lanes,"),
+        ("base,lanes=many", "lanes must be an integer, not 'many'"),
+        ("base,lanes=12", "lanes"),
+        ("huge,lanes=8", "no architecture 'huge'"),
+    ],
+)
+def test_changes_that_are_refused(text: str, complaint: str) -> None:
+    with pytest.raises(ArchError, match=complaint):
+        load(text)
