@@ -15,10 +15,19 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from esl_ref.cli.common import progress_console
+from esl_ref.errors import InputError
 from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph
 
-__all__ = ["NetworkOptions", "integer_graph", "load_network", "network_options", "progress_bar"]
+__all__ = [
+    "RANDOM",
+    "NetworkOptions",
+    "integer_graph",
+    "is_workload",
+    "load_network",
+    "network_options",
+    "progress_bar",
+]
 
 RANDOM = "random"
 
@@ -50,13 +59,32 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_network(model: str | Path, options: NetworkOptions) -> Graph | FloatGraph:
-    """The graph of a model file, as it is in the file."""
+    """The graph of a model file, as it is in the file, or of a built-in topology with seeded weights."""
     from esl_ref.floating.seeded import with_random_weights
     from esl_ref.frontends import load_model
 
     random = options.weights == RANDOM
+    if is_workload(model):
+        return _seeded(str(model), random)
     graph = load_model(model, None if random else options.weights)
     return with_random_weights(graph, 0) if random and isinstance(graph, FloatGraph) else graph
+
+
+def is_workload(model: str | Path) -> bool:
+    """Whether `model` names a built-in topology, and no file."""
+    from esl_ref.workloads import named
+
+    return named(str(model)) is not None and not Path(model).exists()
+
+
+def _seeded(name: str, random: bool) -> Graph:
+    """A built-in topology with seeded int8 weights."""
+    from esl_ref.workloads import workload
+    from esl_ref.workloads.seeded import seeded
+
+    if not random:
+        raise InputError("is a built-in topology, which has no weights", where=name, hint="add --weights random")
+    return seeded(workload(name))
 
 
 def integer_graph(model: str | Path, options: NetworkOptions) -> Graph:

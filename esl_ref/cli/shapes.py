@@ -9,18 +9,13 @@ from esl_ref.cli.common import output_console, progress_console, write_json
 from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph
 from esl_ref.planner.shapes import ShapePlan, plan_shapes
-from esl_ref.workloads import ShapeGraph, named, workload
+from esl_ref.workloads import ShapeGraph, workload
 from esl_ref.workloads.convert import shape_graph
 from esl_ref.workloads.floats import float_shape_graph
 
-__all__ = ["is_workload", "plan_and_show", "show", "source"]
+__all__ = ["plan_and_show", "show", "source"]
 
 _SHOWN = 12
-
-
-def is_workload(model: str) -> bool:
-    """Whether MODEL names a built-in workload and no file."""
-    return named(model) is not None and not Path(model).exists()
 
 
 def source(model: str | Graph | FloatGraph) -> ShapeGraph:

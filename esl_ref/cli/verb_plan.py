@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from esl_ref.arch import Arch
 from esl_ref.cli.common import BYTES, arch_option, json_option, plan_option, progress_console, to_plain, write_json
-from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
+from esl_ref.cli.network import RANDOM, NetworkOptions, integer_graph, is_workload, load_network, network_options
 from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
 from esl_ref.floating import FloatGraph
@@ -197,6 +197,7 @@ def command(model: str, arch_name: str, network: NetworkOptions, **given: Any) -
               esl-ref plan net.tflite --json plan.json --map sram.svg
               esl-ref plan net.tflite --method fdt      by one published method alone
               esl-ref plan vgg16                        a built-in workload, planned by its shapes alone
+              esl-ref plan resnet50 --weights random    the same with seeded weights: a Program, and its cycles
               esl-ref plan yolo.cfg                     so is a .cfg without weights (--weights random makes some up)
               esl-ref plan yolo.cfg --weights yolo.weights --calibrate pictures/
 
@@ -205,7 +206,8 @@ def command(model: str, arch_name: str, network: NetworkOptions, **given: Any) -
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
 
-    graph = model if shapes.is_workload(model) else _network(model, network, given["method"])
+    by_name = is_workload(model) and network.weights != RANDOM
+    graph = model if by_name else _network(model, network, given["method"])
     on_shapes = isinstance(graph, str | FloatGraph) or given["method"] in ON_SHAPES
     _contradictions(given, on_shapes)
     if on_shapes or isinstance(graph, str | FloatGraph):
