@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from esl_ref.planner.tables import allocation, fdt, front, ilp, joint, limits, mafat, mdfi, programs, rows
+from esl_ref.planner.tables import allocation, fdt, front, ilp, joint, limits, mafat, mdfi, programs, rows, utilisation
 from esl_ref.planner.tables.table import Maker, Settings, Table
 
 __all__ = ["TABLES", "Settings", "Table"]
@@ -21,4 +21,5 @@ TABLES: dict[str, Maker] = {
     "front": front.make,
     "joint": joint.make,
     "programs": programs.make,
+    "utilisation": utilisation.make,
 }

@@ -105,3 +105,10 @@ def test_help_teaches() -> None:
 
     text = CliRunner().invoke(command, ["--help"]).output
     assert "esl-ref run net.tflite --input cat.jpg" in text and "pixel - 128" in text
+
+
+def test_built_in_topologies_run_on_seeded_weights(capsys: pytest.CaptureFixture[str]) -> None:
+    code, text, _ = call(capsys, "run", "resnet8", "--weights", "random", "--executor", "machine")
+    assert code == 0 and "operators on the machine executor" in text
+    code, _, err = call(capsys, "run", "resnet8")
+    assert code == 2 and "built-in topology, which has no weights; add --weights random" in " ".join(err.split())

@@ -12,7 +12,7 @@ import pytest
 from esl_ref import executor
 from esl_ref.cli import main
 from esl_ref.machine import execute
-from esl_ref.planner.tables import TABLES, joint, limits, programs
+from esl_ref.planner.tables import TABLES, joint, limits, programs, utilisation
 from esl_ref.planner.tables.table import Settings, Table, percent
 from esl_ref.workloads import workload
 from esl_ref.workloads.seeded import seeded
@@ -112,3 +112,12 @@ def test_joint_table_finds_nothing_better(monkeypatch: pytest.MonkeyPatch) -> No
     table = joint.make(Settings(Path("."), 3.0), lambda what: None)
     assert table.summary["joint worse than a single method"] == 0
     assert [row["mafat"] is None for row in table.records()] == [False, True]
+
+
+def test_utilisation_table_is_what_the_programs_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(utilisation, "NETWORKS", ("resnet8", "kws"))
+    table = utilisation.make(Settings(Path("."), 1.0), lambda what: None)
+    for row in table.records():
+        assert row["peak %"] == pytest.approx(100 * row["million MACs"] * 1e6 / 256 / row["cycles"], abs=1)
+        assert row["cycles"] > max(row["weights"], row["million MACs"] * 1e6 / 256)
+    assert table.records()[0]["peak %"] > 85
