@@ -14,9 +14,10 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 
-from esl_ref.cli.common import arch_option, json_option, output_console, write_json
+from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
 from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.cli.running import EXECUTORS, Outcome, run_model
+from esl_ref.detection.heads import TREE
 from esl_ref.detection.objects import OVERLAP, THRESHOLD, Found
 from esl_ref.errors import InputError
 
@@ -49,6 +50,10 @@ def _objects(outcome: Outcome, names: Sequence[str], threshold: float, overlap: 
 
     if not outcome.heads or outcome.fit is None:
         return None
+    for head in outcome.heads:
+        if getattr(head, "tree", ""):
+            progress_console().print(f"note: head on '{escape(head.tensor)}': {TREE}", soft_wrap=True)
+            return None
     return find(outcome.heads, outcome.real, outcome.fit, names, threshold, overlap)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from esl_ref.detection.heads import Anchors, DetectionHead, Head, RegionHead, YoloHead
+from esl_ref.detection.heads import TREE, Anchors, DetectionHead, Head, RegionHead, YoloHead
 from esl_ref.errors import InputError, UnsupportedError
 
 __all__ = ["Candidates", "decode"]
@@ -102,8 +102,7 @@ def _softmax(x: FloatArray) -> FloatArray:
 
 def _region(head: RegionHead, values: FloatArray, threshold: float) -> Candidates:
     if head.tree:
-        raise UnsupportedError(f"classes in a tree ('{head.tree}') are not supported", where=f"head on '{head.tensor}'",
-                               hint="the head's tensor itself can be written with --output")  # fmt: skip
+        raise UnsupportedError(TREE, where=f"head on '{head.tensor}', {head.tree}")
     h, w, _ = values.shape
     raw = values.reshape(-1, head.coords + 1 + head.classes)
     anchors = _anchors(head.anchors, h * w, (h, w))

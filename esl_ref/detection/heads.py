@@ -13,7 +13,10 @@ from typing import Any, TypeAlias
 
 from esl_ref.errors import ModelError
 
-__all__ = ["Anchors", "DetectionHead", "Head", "RegionHead", "YoloHead", "from_plain", "to_plain"]
+__all__ = ["TREE", "Anchors", "DetectionHead", "Head", "RegionHead", "YoloHead", "from_plain", "to_plain"]
+
+TREE = "classes in a tree are not supported: no objects are named, the tensor itself can be had with --output"
+"""What is said of a head with `tree`, before and after it runs."""
 
 Anchors: TypeAlias = tuple[tuple[float, float], ...]
 

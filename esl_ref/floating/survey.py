@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+from esl_ref.detection.heads import TREE
 from esl_ref.floating.activation import Function
 from esl_ref.floating.graph import Activate, AveragePool, Conv, Dense, FloatGraph, FloatOp, Local, MaxPool
 from esl_ref.survey import OperatorRecord, Survey, TensorRecord
@@ -60,7 +61,16 @@ def survey_float(graph: FloatGraph) -> Survey:
     """Everything `esl-ref inspect` shows of a float graph. Where operators run shows once it is quantised."""
     operators = tuple(_operator(i, op, graph) for i, op in enumerate(graph.ops))
     largest = max(math.prod(shape) for name, shape in graph.shapes.items() if name not in graph.constants)
-    notes = (*graph.notes, *(f"detection head: {head}" for head in graph.heads))
+    alone = [op.name for op in graph.ops if isinstance(op, Local)]
+    notes = (
+        *graph.notes,
+        *(
+            f"layer '{name}' (Local) has no integer form: the network runs in float and plans by its shapes"
+            for name in alone
+        ),
+        *(f"detection head: {head}" for head in graph.heads),
+        *(f"detection head on '{head.tensor}': {TREE}" for head in graph.heads if getattr(head, "tree", "")),
+    )
     return Survey(
         graph.name, "", tuple(_tensor(graph, n) for n in graph.inputs), tuple(_tensor(graph, n) for n in graph.outputs),
         operators, sum(o.macs for o in operators), sum(o.parameters for o in operators), _BYTES * largest, notes,

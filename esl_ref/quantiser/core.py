@@ -16,7 +16,7 @@ from esl_ref.quantiser.calibrate import Progress, calibrate
 from esl_ref.quantiser.data import CalibrationSet
 from esl_ref.quantiser.equalise import equalise
 from esl_ref.quantiser.export import Export
-from esl_ref.quantiser.export_ops import write_operator
+from esl_ref.quantiser.export_ops import check_operators, write_operator
 from esl_ref.quantiser.prepare import prepare
 from esl_ref.quantiser.ranges import Method
 from esl_ref.quantiser.scales import assign
@@ -81,6 +81,7 @@ def quantise(
     """
     options = options or Options()
     prepared, count = prepare(graph), 0
+    check_operators(prepared)
     if not len(data):
         raise InputError("the calibration set is empty", hint="give a folder with pictures, or an array of inputs")
     statistics = calibrate(prepared, data, progress)
@@ -96,4 +97,6 @@ def quantise(
 
 def export_float(graph: FloatGraph, *, description: str = "") -> bytes:
     """The float network as a `.tflite` with float32 tensors: what a quantiser starts from."""
-    return _write(Export(prepare(graph), None, description=description), _metadata(graph))
+    prepared = prepare(graph)
+    check_operators(prepared)
+    return _write(Export(prepared, None, description=description), _metadata(graph))

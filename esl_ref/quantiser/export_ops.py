@@ -19,7 +19,7 @@ from esl_ref.quantiser.export import Export
 from esl_ref.quantiser.export_windows import window
 from esl_ref.quantiser.weights import quantise_layer
 
-__all__ = ["write_operator"]
+__all__ = ["check_operators", "write_operator"]
 
 _FUSED = {
     Function.LINEAR: "NONE", Function.RELU: "RELU", Function.RELU6: "RELU6", Function.HARDTAN: "RELU_N1_TO_1",
@@ -174,9 +174,19 @@ _WRITERS: dict[type[f.FloatOp], Callable[[Export, Any], None]] = {
 }
 
 
+def check_operators(graph: f.FloatGraph) -> None:
+    """UnsupportedError for the first operator of a prepared graph that has no integer form."""
+    for op in graph.ops:
+        if isinstance(op, f.Local):
+            raise UnsupportedError(
+                "has weights of its own at every place, which no int8 format holds", where=f"layer '{op.name}' (Local)",
+                hint="run it in float (`esl-ref run` without --calibrate), or plan it by its shapes, without --weights",
+            )  # fmt: skip
+        if type(op) not in _WRITERS:
+            raise UnsupportedError("has no integer form", where=f"layer '{op.name}' ({op.kind})",
+                                   hint=f"supported: {', '.join(k.__name__ for k in _WRITERS)}")  # fmt: skip
+
+
 def write_operator(out: Export, op: f.FloatOp) -> None:
-    """Add an operator of a prepared graph. UnsupportedError if there is no integer form of it."""
-    writer = _WRITERS.get(type(op))
-    if writer is None:
-        raise out.unsupported(op, "has no integer form", f"supported: {', '.join(k.__name__ for k in _WRITERS)}")
-    writer(out, op)
+    """Add an operator of a prepared graph that has passed `check_operators`."""
+    _WRITERS[type(op)](out, op)

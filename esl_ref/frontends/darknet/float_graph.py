@@ -24,8 +24,11 @@ def float_graph(network: d.Network, weights: WeightsFile | None) -> FloatGraph:
     """Operators, heads and outputs of `network`.
 
     Outputs are the tensors that detection heads read, in order, and the last layer's if that is no head. Without
-    weights the graph has all its shapes, and running it is an error that says what is missing.
+    weights the graph has all its shapes, and running it is an error that says what is missing; a softmax over a tree of
+    classes, which cannot run, then counts as one over all of them, with a note.
     """
+    if weights is None:
+        network = without_tree(network)
     b = Builder(network.shape)
     heads = []
     for layer in network.layers:
@@ -38,10 +41,13 @@ def float_graph(network: d.Network, weights: WeightsFile | None) -> FloatGraph:
 
 
 def without_tree(network: d.Network) -> d.Network:
-    """A tree of classes taken as one softmax: the file that describes it is not part of the configuration, and memory
-    does not depend on it."""
-    return dataclasses.replace(network, layers=tuple(
-        dataclasses.replace(layer, tree="") if isinstance(layer, d.Softmax) else layer for layer in network.layers
+    """A tree of classes taken as one softmax, with a note: the file that describes it is not part of the configuration,
+    and neither shapes nor memory depend on it."""
+    trees = [layer for layer in network.layers if isinstance(layer, d.Softmax) and layer.tree]
+    notes = tuple(f"{layer.section.place('tree')}: softmax over a tree of classes ('{layer.tree}') counts here as one "
+                  "over all classes; the network cannot run as it is" for layer in trees)  # fmt: skip
+    return dataclasses.replace(network, notes=(*network.notes, *notes), layers=tuple(
+        dataclasses.replace(layer, tree="") if layer in trees else layer for layer in network.layers
     ))  # fmt: skip
 
 
@@ -135,7 +141,9 @@ def _crop(layer: d.Crop, b: Builder) -> str:
 def _softmax(layer: d.Softmax, b: Builder) -> str:
     if layer.tree:
         raise UnsupportedError(f"softmax over the classes of a tree ('{layer.tree}') is not supported",
-                               where=layer.section.place("tree"))  # fmt: skip
+                               where=layer.section.place("tree"),
+                               hint="take the section out and apply the tree to the output that is the last then; "
+                               "inspect and plan do without --weights")  # fmt: skip
     (source,) = _ins(layer, b)
     count = layer.elements
     flat = b.scaled(f"{layer.name}.cooled", b.flat(layer.name, source), 1.0 / layer.temperature)

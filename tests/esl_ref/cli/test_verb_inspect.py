@@ -104,3 +104,10 @@ def test_help_teaches() -> None:
 
     text = CliRunner().invoke(command, ["--help"]).output
     assert "esl-ref inspect net.tflite" in text and "--json FILE" in text
+
+
+def test_a_layer_without_an_integer_form_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cfg = tmp_path / "net.cfg"
+    cfg.write_text("[net]\nheight=6\nwidth=6\nchannels=3\n[local]\nfilters=2\nsize=3\npad=1\nactivation=leaky\n")
+    code, out, _ = call(capsys, "inspect", str(cfg))
+    assert code == 0 and "note: layer 'local0' (Local) has no integer form: the network runs in float" in out

@@ -84,3 +84,24 @@ def test_what_is_asked_for_in_vain(detector: list[str], tmp_path: Path, capsys: 
         code, _, said = call(capsys, *arguments)
         assert code == 2 and message in said, said
     assert not list(tmp_path.glob(".x*"))
+
+
+def test_a_tree_of_classes_gives_the_tensor_but_names_no_objects(
+    detector: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    cfg, out = Path(detector[0]), tmp_path / "out.npz"
+    cfg.write_text(cfg.read_text().replace("softmax=1", "softmax=1\ntree=9k.tree"))
+    code, text, said = call(capsys, *detector, "--output", str(out))
+    assert code == 0 and "objects" not in text
+    assert "classes in a tree are not supported" in said and np.load(out).files == ["convolutional1"]
+
+
+def test_a_softmax_over_a_tree_has_a_shape_but_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    _, cfg, weights, _ = made(tmp_path, net(4, 4, 3, "convolutional filters=2; softmax"))
+    cfg.write_text(cfg.read_text() + "tree=9k.tree\n")
+    code, _, said = call(capsys, str(cfg), "--weights", str(weights))
+    assert code == 2 and "'9k.tree'" in said and "take the section out" in said
+    with pytest.raises(SystemExit) as stop:
+        main(["inspect", str(cfg)])
+    shown = capsys.readouterr().out
+    assert not stop.value.code and "counts here as one over all classes" in shown

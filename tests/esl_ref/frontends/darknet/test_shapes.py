@@ -18,7 +18,6 @@ from esl_ref.workloads import ShapeGraph
 from tests.esl_ref.frontends.darknet.nets import CASES, image, made
 
 RECURRENT = ("gru", "rnn", "rnn.train")
-TREES = ("darknet9000",)
 
 
 def published(data_dir: Path) -> dict[str, tuple[int, ...]]:
@@ -45,7 +44,7 @@ def test_stock_configurations_have_the_published_sizes(data_dir: Path) -> None:
 
 def test_float_graphs_of_stock_configurations(data_dir: Path) -> None:
     for path in stock(data_dir):
-        if path.stem in RECURRENT + TREES:
+        if path.stem in RECURRENT:
             with pytest.raises(UnsupportedError):
                 float_graph(read_network(path), None)
             continue
