@@ -23,7 +23,8 @@ _TARGET_ABOVE_BOUND = 0.10
 class NetworkRow:
     """One network. Cycles from doorbell to done, on a memory of one bus beat per cycle and 32 cycles latency.
 
-    lanes, weights: the lower bounds; vela_npu: Vela's estimate.
+    lanes, weights: the lower bounds; read_beats: beats that the bus brought, weights with their records, commands and
+    the network's input; vela_npu: Vela's estimate.
     """
 
     model: str
@@ -34,6 +35,7 @@ class NetworkRow:
     worst_layer_error_percent: float
     lanes: int
     weights: int
+    read_beats: int
     utilisation: float
     sram_bytes: int
     vela_npu: int
@@ -85,8 +87,8 @@ def _measure(path: Path, arch: Arch, figures: Mapping[str, int], fixed: bool) ->
     errors = [abs(x.predicted_cycles / x.cycles - 1) for x in found.layers if x.cycles]
     return NetworkRow(
         path.stem, found.bit_exact, found.macs, found.cycles, found.predicted_cycles, 100 * max(errors, default=0.0),
-        found.bound.lanes, found.bound.weights, found.utilisation, found.sram.with_input, figures["vela_npu"],
-        found.sim_cycles_per_second,
+        found.bound.lanes, found.bound.weights, found.counters["READ_BEATS"], found.utilisation,
+        found.sram.with_input, figures["vela_npu"], found.sim_cycles_per_second,
     )  # fmt: skip
 
 
@@ -94,14 +96,15 @@ def table_lines(rows: Sequence[NetworkRow]) -> Iterator[str]:
     """The rows as text of fixed columns."""
     yield (
         f"{'network':<22}{'exact':>6}{'cycles':>9}{'predicted':>10}{'off %':>7}{'layer %':>8}{'lanes':>8}{'weights':>8}"
-        f"{'above %':>8}{'util %':>7}{'Vela NPU':>9}{'ratio':>6}{'arena B':>9}"
+        f"{'beats':>8}{'above %':>8}{'util %':>7}{'Vela NPU':>9}{'ratio':>6}{'arena B':>9}"
     )
     for r in rows:
         off = 100 * (r.predicted_cycles / r.cycles - 1)
         mark = "" if r.above_bound <= _TARGET_ABOVE_BOUND else " *"
         yield (
             f"{r.model:<22}{'yes' if r.bit_exact else 'NO':>6}{r.cycles:>9}{r.predicted_cycles:>10}{off:>+7.2f}"
-            f"{r.worst_layer_error_percent:>8.2f}{r.lanes:>8}{r.weights:>8}{100 * r.above_bound:>8.1f}"
+            f"{r.worst_layer_error_percent:>8.2f}{r.lanes:>8}{r.weights:>8}{r.read_beats:>8}{100 * r.above_bound:>8.1f}"
             f"{100 * r.utilisation:>7.1f}{r.vela_npu:>9}{r.cycles / r.vela_npu:>6.2f}{r.sram_bytes:>9}{mark}"
         )
     yield "lanes, weights: lower bounds; above: over the larger one (* more than 10 %); layer: worst layer's prediction"
+    yield "beats: cycles in which the bus brought weights with their records, commands and the network's input"
