@@ -27,7 +27,7 @@ def test_good_is_exact_and_not_slower_than_vela() -> None:
 
 def test_table() -> None:
     slow = dataclasses.replace(ROW, cycles=15_100, model="fast")
-    title, first, second, legend = table_lines([ROW, slow])
+    title, first, second, legend, _ = table_lines([ROW, slow])
     assert first.endswith("*") and not second.endswith("*")
     assert "+0.10" in first and "12.6" in first
     assert len(title) == len(second)
