@@ -52,6 +52,7 @@ class LayerSpec:
     scales: str = "fitting"
     bound: bool = False
     table: bool = False
+    weight_zero: int = 0
 
     def where(self, out: tuple[int, int]) -> tuple[int, ...]:
         """Shape of a map of `outputs` channels."""
@@ -121,7 +122,7 @@ def _draw(dice: _Dice, seed: int, lanes: int) -> LayerSpec:
     multiplier = dice.often(0.8, 1, 1, 4) if kind == "depthwise" else 1
     low = dice.often(0.6, -128, -128, 126)
     dilated = kind in ("conv", "depthwise") and dice.int(0, 4) == 0
-    return LayerSpec(
+    spec = LayerSpec(
         kind, seed, dice.int(1, 14), dice.int(1, 14), channels * (groups if kind == "conv" else 1),
         outputs * (multiplier if kind == "depthwise" else groups), kernel,
         (dice.often(0.6, 1, 1, 4), dice.often(0.6, 1, 1, 4)),
@@ -131,6 +132,19 @@ def _draw(dice: _Dice, seed: int, lanes: int) -> LayerSpec:
         (low, dice.often(0.6, 127, low + 1, 127)), dice.pick(*VALUES), dice.pick("fitting", *SCALES),
         dice.int(0, 7) == 0, dice.int(0, 5) == 0,
     )  # fmt: skip
+    return _rarer(dice, spec)
+
+
+def _rarer(dice: _Dice, spec: LayerSpec) -> LayerSpec:
+    """Now and then a window too large for the machine's registers, and weights that leave int8 by their zero point."""
+    if spec.kind in ("depthwise", "max", "average") and dice.int(0, 2) == 0:
+        kernel = (dice.int(1, 13), dice.int(1, 13))
+        sides = tuple(dice.int(0, k // 2) for k in kernel for _ in range(2))
+        size = {"height": dice.int(6, 24), "width": dice.int(6, 24)}
+        spec = dataclasses.replace(spec, kernel=kernel, padding=sides, **size)
+    if spec.kind in ("conv", "depthwise", "fc"):
+        spec = dataclasses.replace(spec, weight_zero=dice.pick(0, 0, 0, -128, dice.int(-128, 127)))
+    return spec
 
 
 def _bytes(rng: np.random.Generator, values: str, shape: tuple[int, ...]) -> Array:
@@ -185,8 +199,8 @@ Made = tuple[ir.Op, tuple[tuple[int, ...], ...], tuple[int, ...]]
 def _conv(spec: LayerSpec, rng: np.random.Generator) -> Made:
     weight = _bytes(rng, spec.values, (spec.outputs, *spec.kernel, spec.channels // spec.groups))
     op = ir.Conv2D(
-        "layer", ("a",), ("y",), weight, *_none(spec.outputs), _act(spec), spec.zeros[0], 0, spec.stride, spec.dilation,
-        Padding(*spec.padding), spec.groups,
+        "layer", ("a",), ("y",), weight, *_none(spec.outputs), _act(spec), spec.zeros[0], spec.weight_zero, spec.stride,
+        spec.dilation, Padding(*spec.padding), spec.groups,
     )  # fmt: skip
     return _weighted(op, spec, rng), ((1, spec.height, spec.width, spec.channels),), spec.where(out_size(spec))
 
@@ -194,8 +208,8 @@ def _conv(spec: LayerSpec, rng: np.random.Generator) -> Made:
 def _depthwise(spec: LayerSpec, rng: np.random.Generator) -> Made:
     weight = _bytes(rng, spec.values, (*spec.kernel, spec.outputs))
     op = ir.DepthwiseConv2D(
-        "layer", ("a",), ("y",), weight, *_none(spec.outputs), _act(spec), spec.zeros[0], 0, spec.stride, spec.dilation,
-        Padding(*spec.padding), spec.outputs // spec.channels,
+        "layer", ("a",), ("y",), weight, *_none(spec.outputs), _act(spec), spec.zeros[0], spec.weight_zero, spec.stride,
+        spec.dilation, Padding(*spec.padding), spec.outputs // spec.channels,
     )  # fmt: skip
     return _weighted(op, spec, rng), ((1, spec.height, spec.width, spec.channels),), spec.where(out_size(spec))
 
@@ -203,7 +217,8 @@ def _depthwise(spec: LayerSpec, rng: np.random.Generator) -> Made:
 def _fc(spec: LayerSpec, rng: np.random.Generator) -> Made:
     depth = spec.height * spec.channels
     weight = _bytes(rng, spec.values, (spec.outputs, depth))
-    op = ir.FullyConnected("layer", ("a",), ("y",), weight, *_none(spec.outputs), _act(spec), spec.zeros[0])
+    none = _none(spec.outputs)
+    op = ir.FullyConnected("layer", ("a",), ("y",), weight, *none, _act(spec), spec.zeros[0], spec.weight_zero)
     return _weighted(op, spec, rng), ((1, depth),), (1, spec.outputs)
 
 

@@ -30,6 +30,11 @@ class Context:
     fused: ir.Table | None = None
     fan_ins: Mapping[str, FanIn] = field(default_factory=dict)
 
+    @property
+    def slots(self) -> int:
+        """Accumulator slots that nobody keeps for long."""
+        return min((fan_in.base for fan_in in self.fan_ins.values()), default=self.arch.acc_words)
+
     def ifm(self, op: Op, index: int = 0) -> View:
         """View of an input."""
         return self.binder.view(op.inputs[index])

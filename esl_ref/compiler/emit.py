@@ -136,7 +136,7 @@ class _Writer:
             reads = self.spans(task.ifm, *(step.ifm_rows() if step.part else task.ifm_rows(first, last)))
             if task.ifm2 is not None:
                 reads += self.spans(task.ifm2, first, last)
-            writes = self.spans(task.ofm, first, last) if step.ends else []
+            writes = self.spans(task.ofm, first, last) if step.ends and not command["acc_out"] else []
             access = Access(reads, writes, [weight_span], table_read=task.post.table is not None)
             self.put("compute", command, access, _info(task, first, last, chunk, self.arch.lanes))
 

@@ -13,7 +13,9 @@ from math import prod
 
 from esl_ref import ir
 from esl_ref.arch import Arch
-from esl_ref.compiler.tasks import Share, Task
+from esl_ref.compiler.lower_depthwise import in_parts
+from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.wide import leaves_int8
 from esl_ref.ir import Graph, Op
 
 __all__ = ["FanIn", "fan_ins", "interleaved", "reserved"]
@@ -26,21 +28,20 @@ class FanIn:
     parts: tuple[str, ...]
     base: int
 
-    def share(self, number: int) -> Share:
-        return Share(number, len(self.parts), self.base)
-
 
 def fan_ins(graph: Graph, ops: Sequence[Op], outputs: Sequence[str], arch: Arch) -> dict[str, FanIn]:
     """Operator name -> what it sums over, for all of `graph.fan_in` that `ops` allow and the slots have room for."""
     made = {name for op in ops for name in op.outputs}
     readers, top = graph.consumers(), arch.acc_words
+    # one slot stays for layers that sum over commands of their own
+    left = any(leaves_int8(op) or (isinstance(op, ir.DepthwiseConv2D) and in_parts(op, arch)) for op in ops)
     found: dict[str, FanIn] = {}
     for join in ops:
         if not isinstance(join, ir.Concat) or not _apart(graph, join, made, outputs):
             continue
         summing = readers[join.outputs[0]]
         slots = [_slots(graph, op, arch.lanes) for op in summing]
-        if all(op.name in graph.fan_in for op in summing) and sum(slots) <= top:
+        if all(op.name in graph.fan_in for op in summing) and sum(slots) + left <= top:
             for op, count in zip(summing, slots, strict=True):
                 top -= count
                 found[op.name] = FanIn(join.inputs, top)
@@ -67,7 +68,7 @@ def interleaved(tasks: Sequence[Task]) -> list[Task]:
     for task in tasks:
         if task.share is None or task.share.last:
             continue
-        at = order.index(task)
+        at = next(i for i, t in enumerate(order) if t is task)
         storage = task.ifm.storage.name
         makers = [i for i, t in enumerate(order[:at]) if t.ofm.storage.name == storage]
         before = [i for i, t in enumerate(order[:at]) if t.share and t.op == task.op]

@@ -5,15 +5,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.parts import blocks, skipped, window_extent
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.errors import PlanError
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["borders", "commands", "kernel_rows_inside", "window_extent"]
+__all__ = ["borders", "commands", "kernel_rows_inside"]
+
+_NONE: Mapping[str, int] = MappingProxyType({})
 
 
 def commands(
@@ -25,6 +29,9 @@ def commands(
     `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie;
     `part`: kernel rows of a sum that is spread over commands.
     """
+    if task.parts:
+        yield from _in_parts(arch, task, addresses, rows, groups, word)
+        return
     if task.opcode is Opcode.DEPTHWISE_WINDOW:
         yield _window(arch, task, addresses, rows, groups, word, part), rows
         return
@@ -50,6 +57,22 @@ def commands(
         return
     for (first, last), kernel_rows in borders(task, rows):
         yield _kernel(arch, task, addresses, (first, last), groups, word, kernel_rows), (first, last)
+
+
+def _in_parts(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
+) -> Iterator[tuple[Command, tuple[int, int]]]:
+    """Results that several commands sum in accumulator slots."""
+    for block in blocks(task, rows, groups):
+        own, first = block.task, word + (block.groups[0] - groups[0]) * task.weights.per_group
+        where = (arch, own, addresses, block.rows, block.groups, first)
+        fields: dict[str, int] = {"acc_in": block.adds, "acc_out": block.keeps}
+        fields["wgt_first"] = first + task.weights.first + block.part.word
+        if own.opcode is Opcode.DEPTHWISE_WINDOW:
+            lines = {"line_base": block.line, "line_keep": block.stays} if own.column else {}
+            yield _window(*where, None, fields | lines), block.rows
+        else:
+            yield _kernel(*where, (0, own.kernel[0]), fields), block.rows
 
 
 def _flattened(task: Task, rows: tuple[int, int], lanes: int) -> Task | None:
@@ -164,9 +187,9 @@ def _walk(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int
 
 def _kernel(
     arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
-    kernel_rows: tuple[int, int],
+    kernel_rows: tuple[int, int], changes: Mapping[str, int] = _NONE,
 ) -> Command:  # fmt: skip
-    """CONV, DEPTHWISE_TAPS, POOL."""
+    """CONV, DEPTHWISE_TAPS, POOL, with some fields changed."""
     low, high = kernel_rows
     skipped = low * task.runs * task.chunks
     records = word + task.weights.records_of(kernel_rows)
@@ -184,19 +207,12 @@ def _kernel(
         "wgt_first": word + task.weights.first + skipped,
         "pool_sum": task.pool_sum,
     }
-    return Command(task.opcode, fields)
-
-
-def window_extent(task: Task) -> tuple[int, int]:
-    """(columns visited per row, first column that fires): columns left of the map are skipped, not visited."""
-    left = max(0, -task.origin[1])
-    reach = task.origin[1] + (task.ofm.width - 1) * task.stride[1] + task.kernel[1]
-    return reach - max(task.origin[1], 0), task.kernel[1] - 1 - left
+    return Command(task.opcode, {**fields, **changes})
 
 
 def _window(
     arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
-    part: tuple[int, int] | None,
+    part: tuple[int, int] | None, changes: Mapping[str, int] = _NONE,
 ) -> Command:  # fmt: skip
     """DEPTHWISE_WINDOW. Padding rows above the map are skipped: lines that no pass has filled read as padding.
 
@@ -207,8 +223,8 @@ def _window(
     if task.keeps:  # rows visited before are in the line buffers
         skip_rows = task.visited(rows[0]) - fields["ifm_y0"]
     else:
-        skip_rows = max(0, -fields["ifm_y0"]) if task.column else 0
-    skip_cols = max(0, -task.origin[1])
+        skip_rows = skipped(fields["ifm_y0"], task.kernel[0]) if task.column else 0
+    skip_cols = skipped(task.origin[1], task.kernel[1])
     y0, kh, ifm = fields["ifm_y0"] + skip_rows, task.kernel[0], task.ifm
     fields |= {
         "ifm_y0": y0,
@@ -243,7 +259,7 @@ def _window(
     if task.keeps:
         ages = range(1, min(kh, arch.window_rows))
         fields["older"] = sum(1 << (age - 1) for age in ages if 0 <= y0 - age < ifm.height)
-    return Command(task.opcode, fields)
+    return Command(task.opcode, {**fields, **changes})
 
 
 def _eltwise(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from esl_ref.arch import Arch
-from esl_ref.compiler.geometry import window_extent
+from esl_ref.compiler.parts import columns_of
 from esl_ref.compiler.tasks import Task
 from esl_ref.program.fields import Opcode
 
@@ -26,11 +26,11 @@ def with_lines(tasks: Mapping[int, Task], strip: int, arch: Arch) -> dict[int, T
     room for: first come, first served, since every column saves alike. The others share the columns behind those."""
     windows = {i: t for i, t in tasks.items() if _is_window(t)}
     wanted = {
-        i: window_extent(t)[0] * t.groups(arch.lanes)
+        i: columns_of(t) * t.groups(arch.lanes)
         for i, t in windows.items()
-        if strip < t.ofm.height and t.stride[0] <= t.kernel[0]
+        if strip < t.ofm.height and t.stride[0] <= t.kernel[0] and t.parts is None
     }
-    shared = max((window_extent(t)[0] for t in windows.values()), default=0)
+    shared = max((columns_of(t) for t in windows.values()), default=0)
     if len(wanted) == len(windows) and sum(wanted.values()) <= arch.line_depth:
         shared = 0  # nobody needs columns for a moment
     bases: dict[int, int] = {}
@@ -46,4 +46,4 @@ def columns_needed(task: Task, lanes: int) -> int:
     """Line buffer columns up to the last one of a task."""
     if not _is_window(task):
         return 0
-    return task.lines + window_extent(task)[0] * (task.groups(lanes) if task.keeps else 1)
+    return task.lines + columns_of(task) * (task.groups(lanes) if task.keeps else 1)

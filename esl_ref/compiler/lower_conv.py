@@ -12,11 +12,13 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
+from esl_ref.compiler.lower_depthwise import as_depthwise
 from esl_ref.compiler.lower_move import packed
-from esl_ref.compiler.packing import conv_runs, pack_conv, pack_taps, pack_window, window_chunks
+from esl_ref.compiler.packing import addends, conv_runs, pack_conv
 from esl_ref.compiler.side_by_side import best_count, repeated, widened
-from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.tasks import Parts, Share, Task
 from esl_ref.compiler.views import View
+from esl_ref.compiler.wide import conv_parts
 from esl_ref.macs import macs
 from esl_ref.numerics import Requant
 from esl_ref.ops.finish import slice_channels
@@ -44,8 +46,13 @@ def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int, ifm
     )  # fmt: skip
 
 
-def _as_conv(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:
-    """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation)."""
+def _as_conv(
+    arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant, slots: int = 0
+) -> Task:
+    """Complete a CONV task with weights int64 [O, KH, KW, I] (in the task's own orientation).
+
+    `slots`: accumulator slots that its sums may use, if its weights leave int8.
+    """
     at_once = best_count(arch, task, weight.shape[0], weight.shape[3])
     if at_once > 1:
         task, weight = widened(task, weight, at_once)
@@ -53,10 +60,15 @@ def _as_conv(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_
     dense = task.ifm.pixel_stride == weight.shape[3] and task.dilation[1] == 1 or weight.shape[2] == 1
     runs, run = conv_runs(weight, dense)
     chunks = -(-run // arch.lanes)
-    variants = () if task.share else _variants(arch, task, runs * chunks)  # rows left out would shift the slots
-    packed_weights = pack_conv(arch, weight, bias, zero_in, requant, task.op, dense=dense, variants=variants)
+    packed, parts = conv_parts(arch, weight, dense=dense)
+    summed = bool(task.share) or len(parts) > 1  # rows left out would shift the slots
+    variants = () if summed else _variants(arch, task, runs * chunks)
+    packed_weights = pack_conv(arch, weight, packed, bias, zero_in, requant, task.op, variants)
     step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
-    return task.replace(weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV)
+    together = Parts(tuple(parts), slots, min(slots, task.ofm.width)) if len(parts) > 1 else None
+    return task.replace(
+        weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV, parts=together
+    )
 
 
 def _variants(arch: Arch, task: Task, cycles_per_row: int) -> tuple[tuple[int, int], ...]:
@@ -94,27 +106,33 @@ def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
         } if op.groups > 1 else {}  # fmt: skip
         yield _as_conv(
             ctx.arch, task.replace(**views), weight[part], op.bias[part], op.zero_in,
-            slice_channels(op.requant, slice(g * per, (g + 1) * per)),
+            slice_channels(op.requant, slice(g * per, (g + 1) * per)), ctx.slots,
         )  # fmt: skip
 
 
 def _shares(
     ctx: Context, op: ir.Conv2D | ir.FullyConnected, make: Callable[[View, int], Task]
 ) -> Iterator[Task]:
-    """One task per part of the input's channels, from `make(view, macs)`; all sum into the same slots.
+    """One task per part of the input's channels, from `make(view, macs)`, and addend of its weights; all sum into the
+    same slots.
 
     The last one's record is for all of them: it holds the bias, less what the input's zero point adds to every sum.
     """
     fan_in, depth, first = ctx.fan_ins[op.name], op.weight.shape[-1], 0
-    for number, name in enumerate(fan_in.parts):
+    found: list[tuple[View, np.ndarray]] = []
+    for name in fan_in.parts:
         view = ctx.binder.view(name)
-        task = make(view, macs(op, ctx.graph) * view.channels // depth).replace(share=fan_in.share(number))
-        weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(-1, *task.kernel, depth)
-        others = weight[..., :first].sum(axis=(1, 2, 3))  # records count in the last share only
-        bias = op.bias.astype(np.int64) - op.zero_in * others
-        part = weight[..., first : first + view.channels]
-        yield _as_conv(ctx.arch, task, part, bias, op.zero_in, op.requant)
+        part = op.weight[..., first : first + view.channels].astype(np.int64) - op.weight_zero
+        found += [(view, addend) for addend in addends(part)]
         first += view.channels
+    others = np.zeros(op.weight.shape[0], np.int64)
+    for number, (view, addend) in enumerate(found):
+        task = make(view, macs(op, ctx.graph) * view.channels // depth)
+        task = task.replace(share=Share(number, len(found), fan_in.base))
+        bias = op.bias.astype(np.int64) - op.zero_in * others  # records count in the last share only
+        weight = addend.reshape(-1, *task.kernel, view.channels)
+        yield _as_conv(ctx.arch, task, weight, bias, op.zero_in, op.requant)
+        others += weight.sum(axis=(1, 2, 3))
 
 
 def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
@@ -124,7 +142,7 @@ def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
     task = _task(ctx, op, layer_macs if op.multiplier == 1 else layer_macs // channels)
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
     if op.multiplier == 1:
-        yield _as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant)
+        yield as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
         return
     m = op.multiplier
     for c in range(channels):
@@ -134,40 +152,8 @@ def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
             ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)),
         )
         taps = weight[:, :, part].transpose(2, 0, 1)[..., None]
-        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, slice_channels(op.requant, part))
-
-
-def _as_depthwise(arch: Arch, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant) -> Task:
-    """The mapping with the fewest array cycles; see docs/program.md for the three."""
-    best = min(_depthwise_costs(arch, task).items(), key=lambda item: item[1])[0]
-    if best == "taps":
-        packed_weights = pack_taps(arch, weight, bias, zero_in, requant, task.op)
-        return task.replace(
-            opcode=Opcode.DEPTHWISE_TAPS, weights=packed_weights, runs=task.kernel[1],
-            run_step=task.dilation[1] * task.ifm.pixel_stride,
-        )  # fmt: skip
-    column = best == "column"
-    packed_weights = pack_window(arch, weight, bias, zero_in, requant, task.op, column=column)
-    return task.replace(
-        opcode=Opcode.DEPTHWISE_WINDOW, weights=packed_weights, column=column,
-        chunks=window_chunks(arch, task.kernel[1], column),
-    )  # fmt: skip
-
-
-def _depthwise_costs(arch: Arch, task: Task) -> dict[str, int]:
-    """Array cycles of the mappings that apply, per group."""
-    (kh, kw), (oh, ow) = task.kernel, (task.ofm.height, task.ofm.width)
-    (sy, sx), (y0, x0) = task.stride, task.origin
-    costs = {"taps": oh * ow * kh * kw}
-    if task.dilation != (1, 1) or -y0 >= kh or -x0 >= kw:
-        return costs
-    passes = (oh - 1) * sy + kh - max(0, -y0)
-    cols = (ow - 1) * sx + kw - max(0, -x0)
-    if kh == 1 and kw <= arch.lanes:
-        costs["row"] = passes * cols
-    if kh <= arch.window_rows and kw <= arch.window_cols:
-        costs["column"] = passes * cols + oh * ow * (window_chunks(arch, kw, True) - 1)
-    return costs
+        requant = slice_channels(op.requant, part)
+        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, requant, ctx.slots)
 
 
 def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
@@ -185,7 +171,7 @@ def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
         ifm = view.reshaped((1, rows, i))
     task = _dense(ctx, op, ifm, macs(op, ctx.graph))
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(o, 1, 1, i)
-    yield _as_conv(ctx.arch, task, weight, op.bias, op.zero_in, op.requant)
+    yield _as_conv(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
 
 
 def _dense(ctx: Context, op: ir.FullyConnected, ifm: View, work: int) -> Task:

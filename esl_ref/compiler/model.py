@@ -14,12 +14,13 @@ from esl_ref.arch import Arch
 from esl_ref.compiler import fold
 from esl_ref.compiler.lines import columns_needed
 from esl_ref.compiler.lower import Lowered, lower
+from esl_ref.compiler.lower_depthwise import in_parts
 from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.pools import in_steps
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
-from esl_ref.compiler.sizing import Sizing
+from esl_ref.compiler.sizing import MOST_SLOTS, Sizing
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import ArchError, PlanError
 from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
@@ -117,6 +118,7 @@ def prepare(
     rows = arch.window_rows if shaped else _window_rows(folded, arch)
     tables = arch.tables if shaped else int(any(isinstance(op, Table) for op in folded.ops))
     arch = arch.with_depths(profile=folded.profile, window_rows=rows, tables=tables)  # type: ignore[arg-type]
+    arch = arch if shaped else arch.with_depths(acc_words=max(arch.acc_words, _row_of_sums(folded, arch)))
     segments = split(folded)
     lowered = {n: lower(folded, s, arch) for n, s in enumerate(segments) if not s.host}
     if not lowered:
@@ -127,7 +129,14 @@ def prepare(
 def _window_rows(graph: Graph, arch: Arch) -> int:
     """Rows of the depthwise window that the model's kernels use: line buffers that none needs are not built."""
     heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D) and op.multiplier == 1]
-    return max((h for h in heights if 2 <= h <= arch.window_rows), default=2)
+    return max(2, *(min(h, arch.window_rows) for h in heights)) if heights else 2
+
+
+def _row_of_sums(graph: Graph, arch: Arch) -> int:
+    """Accumulator slots for a whole row of results of depthwise layers that sum them over commands, as far as machines
+    go."""
+    ops = [op for op in graph.ops if isinstance(op, DepthwiseConv2D) and in_parts(op, arch)]
+    return min(MOST_SLOTS, max((graph.tensors[op.outputs[0]].shape[2] for op in ops), default=0))
 
 
 def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False) -> Realised:
@@ -140,11 +149,10 @@ def realise(lowered: Lowered, choice: Choice, arch: Arch, *, trace: bool = False
 
 
 def _slots(schedule: Schedule, arch: Arch) -> int:
-    """Accumulator slots up to the last one that a spread sum uses."""
+    """Accumulator slots up to the last one that a spread sum, or a sum of several commands, uses."""
     tasks = {s.index: s.task for s in schedule.steps if isinstance(s, Compute)}.values()
-    return max(
-        (t.acc_base + t.part_slots(arch.lanes) for t in tasks if t.acc_base is not None and not t.share), default=0
-    )
+    spread = (t.acc_base + t.part_slots(arch.lanes) for t in tasks if t.acc_base is not None and not t.share)
+    return max((*spread, *(t.parts.slots for t in tasks if t.parts)), default=0)
 
 
 def _intervals(schedule: Schedule) -> tuple[Interval, ...]:

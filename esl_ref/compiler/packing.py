@@ -11,10 +11,16 @@ from esl_ref.compiler.tasks import Weights
 from esl_ref.errors import NumericError, UnsupportedError
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
 
-__all__ = ["header_only", "pack_conv", "pack_taps", "pack_window", "scale_only", "window_chunks"]
+__all__ = [
+    "Packed", "addends", "conv_runs", "conv_slots", "header_only", "pack_conv", "pack_depthwise", "scale_only",
+    "tap_slots", "window_chunks", "window_slots",
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
+Run = tuple[int, int, int]
+Packed = tuple[Ints, Run]
+"""Bytes of the array's slots, int [C, words, lanes], and the run that they make, as in `Weights`."""
 
 INT8 = (-128, 127)
 
@@ -96,30 +102,46 @@ def _join(
 
 
 def pack_conv(
-    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, dense: bool, variants: Variants
-) -> Weights:
-    """Convolution weights [O, KH, KW, I]: runs of KW * I bytes per kernel row (`dense`), else of I bytes."""
-    o, kh, kw, i = weight.shape
-    parts = [weight]
-    if weight.size and (weight.min() < INT8[0] or weight.max() > INT8[1]):
-        if not dense:
-            raise UnsupportedError("weights less their zero point leave int8", where=where)
-        half = weight >> 1  # two runs over the same bytes: w = half + (w - half)
-        parts = [half, weight - half]
-    runs = [p.reshape(o, kh, 1, kw * i) if dense else p.reshape(o, kh, kw, i) for p in parts]
-    taps = _pad_axis(np.concatenate(runs, axis=2), 3, arch.lanes)
-    run = _run(arch, runs[0].shape[3])
-    return _join(arch, weight, taps.reshape(o, -1, arch.lanes), bias, zero_in, requant, where, run, variants)
+    arch: Arch, weight: Ints, parts: list[Packed], bias: Ints, zero_in: int, requant: Requant, where: str,
+    variants: Variants = (),
+) -> Weights:  # fmt: skip
+    """Convolution weights [O, KH, KW, I] as the slots of the parts that they are summed in, one behind the other."""
+    slots = np.concatenate([part for part, _ in parts], axis=1)
+    return _join(arch, weight, slots, bias, zero_in, requant, where, _common_run([run for _, run in parts]), variants)
+
+
+def _common_run(runs: list[Run]) -> Run:
+    """The run that all parts have, or single words with all their bytes: memory knows one kind for all of a layer."""
+    if len(set(runs)) == 1:
+        return runs[0]
+    most = max(used for words, inner, last in runs for used in ((inner, last) if words > 1 else (last,)))
+    return 1, most, most
 
 
 def conv_runs(weight: Ints, dense: bool) -> tuple[int, int]:
-    """(runs per kernel row, bytes of a run) as `pack_conv` lays them."""
+    """(runs per kernel row, bytes of a run): all bytes of a kernel row where they lie side by side, else a pixel's."""
     _, _, kw, i = weight.shape
-    wide = bool(weight.size and (weight.min() < INT8[0] or weight.max() > INT8[1]))
-    return (1 + wide, kw * i) if dense else (kw, i)
+    return (1, kw * i) if dense else (kw, i)
 
 
-def pack_taps(arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str) -> Weights:
+def conv_slots(arch: Arch, weight: Ints, *, dense: bool) -> Packed:
+    """Convolution weights [O, KH, KW, I] run by run."""
+    runs, run = conv_runs(weight, dense)
+    taps = _pad_axis(weight.reshape(weight.shape[0], -1, runs, run), 3, arch.lanes)
+    return taps.reshape(weight.shape[0], -1, arch.lanes), _run(arch, run)
+
+
+def addends(weight: Ints) -> list[Ints]:
+    """Weights as the sum of the fewest arrays that int8 holds; what leaves int8 goes on in the next."""
+    parts: list[Ints] = []
+    rest = weight
+    while not parts or rest.any():
+        parts.append(np.clip(rest, *INT8))
+        rest = rest - parts[-1]
+    return parts
+
+
+def tap_slots(arch: Arch, weight: Ints) -> Packed:
     """Depthwise weights [KH, KW, C] for DEPTHWISE_TAPS: batches of L taps, the newest in slot 0."""
     kh, kw, channels = weight.shape
     flat = _pad_axis(weight.reshape(kh * kw, channels).T, 1, arch.lanes).reshape(channels, -1, arch.lanes)
@@ -128,7 +150,7 @@ def pack_taps(arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requa
     if rest:  # the last batch has only `rest` taps: they sit in slots rest-1 ... 0
         slots[:, -1, :] = 0
         slots[:, -1, :rest] = flat[:, -1, :rest][:, ::-1]
-    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where, _run(arch, kh * kw))
+    return slots, _run(arch, kh * kw)
 
 
 def window_chunks(arch: Arch, kw: int, column: bool) -> int:
@@ -136,9 +158,7 @@ def window_chunks(arch: Arch, kw: int, column: bool) -> int:
     return -(-kw // arch.window_cols_per_chunk) if column else 1
 
 
-def pack_window(
-    arch: Arch, weight: Ints, bias: Ints, zero_in: int, requant: Requant, where: str, *, column: bool
-) -> Weights:
+def window_slots(arch: Arch, weight: Ints, *, column: bool) -> Packed:
     """Depthwise weights [KH, KW, C] for DEPTHWISE_WINDOW: slot = column age * R + row age, T slots per array cycle."""
     kh, kw, channels = weight.shape
     rows = arch.window_rows if column else 1
@@ -149,4 +169,11 @@ def pack_window(
     slots = _pad_axis(aged.reshape(channels, chunks, per_chunk * rows), 2, arch.lanes)
     # The last column of an array cycle uses only the rows of the kernel.
     inner, last = ((columns - 1) * rows + kh for columns in (per_chunk, kw - (chunks - 1) * per_chunk))
-    return _join(arch, weight.transpose(2, 0, 1), slots, bias, zero_in, requant, where, (chunks, inner, last))
+    return slots, (chunks, inner, last)
+
+
+def pack_depthwise(
+    arch: Arch, weight: Ints, parts: list[Packed], bias: Ints, zero_in: int, requant: Requant, where: str
+) -> Weights:
+    """Depthwise weights [KH, KW, C] as the slots of the parts that they are summed in, one behind the other."""
+    return pack_conv(arch, weight.transpose(2, 0, 1)[..., None], parts, bias, zero_in, requant, where)

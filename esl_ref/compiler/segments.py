@@ -39,21 +39,6 @@ def host_reason(op: Op, graph: Graph) -> str:
     return check(op, graph) if check else ""
 
 
-def _depthwise(op: ir.DepthwiseConv2D, graph: Graph) -> str:
-    wide = op.weight.astype(np.int64) - op.weight_zero
-    if op.multiplier == 1 and wide.size and (wide.min() < -128 or wide.max() > 127):
-        return "depthwise weights less their zero point leave int8"
-    return ""
-
-
-def _conv(op: ir.Conv2D, graph: Graph) -> str:
-    wide = op.weight.astype(np.int64) - op.weight_zero
-    leaves = wide.size and (wide.min() < -128 or wide.max() > 127)
-    if leaves and (op.groups > 1 or (op.dilation[1] > 1 and op.weight.shape[2] > 1) or wide.max() > 254):
-        return "weights less their zero point leave int8 in a grouped or dilated convolution"
-    return ""
-
-
 _HEADROOM = {Profile.TFLITE: 20, Profile.SINGLE: 20, Profile.EVEN: 20, Profile.MUL_ADD_SHIFT: 0, Profile.POW2: 0}
 """Bits by which the machine shifts an operand of a sum to the left before it is scaled."""
 
@@ -116,8 +101,6 @@ def _concat(op: ir.Concat, graph: Graph) -> str:
 
 
 _CHECKS: dict[type[Op], Callable[[Any, Graph], str]] = {
-    ir.DepthwiseConv2D: _depthwise,
-    ir.Conv2D: _conv,
     ir.Add: _binary,
     ir.Sub: _binary,
     ir.Mul: _binary,

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.compiler.geometry import window_extent
 from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.parts import columns_of
 from esl_ref.program.fields import Opcode
 
 __all__ = ["Sizing", "scratch_bytes"]
@@ -65,12 +65,13 @@ class Sizing:
         tasks = [t for low in self.lowered for t in low.tasks]
         if any(t.share for t in tasks):
             return self.arch.acc_words
-        wanted = max((t.part_slots(self.arch.lanes) for t in tasks), default=0)
+        own = max((t.parts.slots for t in tasks if t.parts), default=0)
+        wanted = own + max((t.part_slots(self.arch.lanes) for t in tasks), default=0)
         return max(self.arch.acc_words, wanted if wanted <= MOST_SLOTS else 0)
 
     def _widest(self) -> int:
         tasks = [t for low in self.lowered for t in low.tasks]
-        return max((window_extent(t)[0] for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column), default=0)
+        return max((columns_of(t) for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column), default=0)
 
     def _largest_group(self) -> int:
         return max((t.weights.per_group for low in self.lowered for t in low.tasks), default=2)

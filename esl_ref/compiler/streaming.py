@@ -45,7 +45,8 @@ class GroupBuilder:
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
         for i in reversed(members):
             self.writers.setdefault(self.tasks[i].ofm.storage.name, []).append(i)
-        slot, top = 0, self.arch.acc_words - reserved(self.lowered.tasks, self.arch)
+        top = self.arch.acc_words - reserved(self.lowered.tasks, self.arch)
+        slot = max((p.slots for p in (self.tasks[i].parts for i in members) if p), default=0)
         for i in members:  # sums of one group may be under way together: none shares a slot
             results = self.tasks[i].part_slots(self.arch.lanes)
             if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= top - slot:

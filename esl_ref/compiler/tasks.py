@@ -17,7 +17,7 @@ from esl_ref.compiler.views import View
 from esl_ref.program.dense import WordPattern
 from esl_ref.program.fields import Opcode, Rounding
 
-__all__ = ["Operands", "Post", "Share", "Task", "Weights"]
+__all__ = ["Operands", "Part", "Parts", "Post", "Share", "Task", "Weights"]
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,46 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Products that a command of its own sums: some taps of the kernel, or one addend of weights that int8 cannot hold.
+
+    kernel     (rows, columns) of its taps, `every`-th rows and columns of the kernel from tap `at` on
+    word       weight word at which its weights start, counted from the first of the group's weights
+    chunks     array cycles per window (DEPTHWISE_WINDOW) or run (CONV)
+    column     whether rows go through the line buffers (DEPTHWISE_WINDOW)
+    run        (first byte, bytes) of each run that it takes (CONV)
+    groups     channel groups with weights other than zero, None for all
+    """
+
+    kernel: tuple[int, int]
+    at: tuple[int, int] = (0, 0)
+    every: tuple[int, int] = (1, 1)
+    word: int = 0
+    chunks: int = 1
+    column: bool = False
+    run: tuple[int, int] = (0, 0)
+    groups: frozenset[int] | None = None
+
+    def adds_to(self, group: int) -> bool:
+        """Whether sums of a channel group have products of it."""
+        return self.groups is None or group in self.groups
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Sums of several commands each, in accumulator slots from 0 on, `slots` of them at most; see `parts`.
+
+    wide     columns of results under way at a time, where not all results are
+    keeps    line buffers hold the rows of all parts, so that the next rows of results need not read them again
+    """
+
+    each: tuple[Part, ...]
+    slots: int
+    wide: int
+    keeps: bool = False
+
+
+@dataclass(frozen=True)
 class Task:
     """One hardware layer: `ofm` = opcode(`ifm`).
 
@@ -115,6 +155,7 @@ class Task:
     lines          DEPTHWISE_WINDOW: first line buffer column; with `keeps` each strip goes on where the last stopped
     acc_base       first accumulator slot of sums that are spread over commands, None if they are not
     share          its part in sums that several tasks make together, see `fan_in`
+    parts          commands that each of its sums is made of, None for one
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     pixels         pixels of the tensor in one of `ofm`, see `side_by_side`
     """
@@ -143,6 +184,7 @@ class Task:
     keeps: bool = False
     acc_base: int | None = None
     share: Share | None = None
+    parts: Parts | None = None
     pool_sum: bool = False
     pixels: int = 1
     macs: int = 0

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums that several commands make together in accumulator slots: which part, for which results, in what order.
+
+A depthwise window larger than the window register is cut into windows that fit; with a stride, a part may take every
+n-th row and column of the kernel, since those meet every n-th row and column of the map only: a small window with no
+stride. Weights that leave int8 are sums of addends that do not, and where an addend is zero nothing runs. The results
+under way together fit the slots; they are computed part after part, group by group, so that line buffers serve one
+group at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from esl_ref.compiler.tasks import Part, Task
+
+__all__ = ["Block", "blocks", "columns_of", "piece", "skipped", "window_extent"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One command: `part` of the results in rows and channel groups [first, last) of `task`, the layer with just the
+    part's taps, the columns of the block, and no parts.
+
+    adds, keeps  whether slots are added, whether sums go into slots
+    line, stays  first line buffer column; whether the rows read stay there for the block below
+    """
+
+    task: Task
+    part: Part
+    rows: tuple[int, int]
+    groups: tuple[int, int]
+    adds: bool
+    keeps: bool
+    line: int
+    stays: bool = False
+
+
+def skipped(origin: int, kernel: int) -> int:
+    """Rows or columns in the padding in front of a map that a window need not visit: it reads padding where it has
+    been nowhere yet. One visit is left even to a window that does not reach the map."""
+    return min(max(0, -origin), kernel - 1)
+
+
+def window_extent(task: Task) -> tuple[int, int]:
+    """(columns visited per row, first column that fires): columns left of the map are skipped, not visited."""
+    skip = skipped(task.origin[1], task.kernel[1])
+    return (task.ofm.width - 1) * task.stride[1] + task.kernel[1] - skip, task.kernel[1] - 1 - skip
+
+
+def piece(task: Task, part: Part) -> Task:
+    """The layer with the taps of one part."""
+    starts = (o + a * d for o, a, d in zip(task.origin, part.at, task.dilation, strict=True))
+    (y, top), (x, left) = (divmod(start, every) for start, every in zip(starts, part.every, strict=True))
+    ifm = task.ifm
+    if part.every != (1, 1):
+        shape = (max(0, ifm.height - top), max(0, ifm.width - left), ifm.channels)
+        ifm = ifm.window(top, left, 0, shape).strided(*part.every)
+    first, run = part.run
+    return task.replace(
+        ifm=dataclasses.replace(ifm, channel=ifm.channel + first), run=run, origin=(y, x), kernel=part.kernel,
+        chunks=part.chunks, column=part.column, parts=None,
+        stride=(task.stride[0] // part.every[0], task.stride[1] // part.every[1]),
+    )  # fmt: skip
+
+
+def columns_of(task: Task) -> int:
+    """Line buffer columns that one group of a depthwise window takes."""
+    if task.parts is None:
+        return window_extent(task)[0]
+    together = sum if task.parts.keeps else max
+    strips = ([window_extent(piece(strip, p))[0] for p in task.parts.each if p.column] for strip in _strips(task))
+    return max(together(wanted) if wanted else 0 for wanted in strips)
+
+
+def _strips(task: Task) -> Iterator[Task]:
+    """The layer with the results of one strip of columns, for all of them from the left."""
+    assert task.parts is not None
+    width = task.ofm.width
+    for x in range(0, width, task.parts.wide):
+        wide = min(task.parts.wide, width - x)
+        ofm = task.ofm.window(0, x, 0, (task.ofm.height, wide, task.ofm.channels))
+        yield task.replace(ofm=ofm, origin=(task.origin[0], task.origin[1] + x * task.stride[1]))
+
+
+def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterator[Block]:
+    """Commands for output rows and channel groups [first, last) of a task in parts, in their order."""
+    assert task.parts is not None
+    results = (rows[1] - rows[0]) * task.ofm.width
+    for first, last in _alike(task, groups):
+        used = [part for part in task.parts.each if part.adds_to(first)] or [task.parts.each[0]]
+        if len(used) == 1:
+            yield Block(piece(task, used[0]), used[0], rows, (first, last), False, False, task.lines)
+            continue
+        together = task.parts.slots // results
+        for group in range(first, last, max(1, together)):
+            if together:
+                yield from _summed(task, used, rows, (group, min(last, group + together)))
+            else:
+                yield from _in_rows(task, used, rows, group)
+
+
+def _alike(task: Task, groups: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Ranges of groups that have the same parts."""
+    assert task.parts is not None
+    each = task.parts.each
+    first = groups[0]
+    for group in range(*groups):
+        if [p.adds_to(group) for p in each] != [p.adds_to(first) for p in each]:
+            yield first, group
+            first = group
+    yield first, groups[1]
+
+
+def _in_rows(task: Task, used: list[Part], rows: tuple[int, int], group: int) -> Iterator[Block]:
+    """One group whose results do not fit the slots: strips of columns, and in them as many rows as fit, the line
+    buffers keeping what the next ones read again."""
+    assert task.parts is not None
+    for strip in _strips(task):
+        high = max(1, task.parts.slots // strip.ofm.width)
+        for y in range(rows[0], rows[1], high):
+            below = y > rows[0] and task.parts.keeps
+            span = (y, min(rows[1], y + high))
+            yield from _summed(strip, used, span, (group, group + 1), lines=task.parts.keeps, below=below)
+
+
+def _summed(
+    task: Task, used: list[Part], rows: tuple[int, int], groups: tuple[int, int], *, lines: bool = False,
+    below: bool = False,
+) -> Iterator[Block]:  # fmt: skip
+    """All parts of results that fit the slots. below: the rows above have left what these read in the line buffers."""
+    line = task.lines
+    for number, part in enumerate(used):
+        own = piece(task, part)
+        stays = lines and part.column and own.kernel[0] > own.stride[0]
+        yield Block(
+            own.replace(keeps=stays and below), part, rows, groups, number > 0, number < len(used) - 1, line, stays
+        )
+        line += window_extent(own)[0] if lines and part.column else 0

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sums over several commands: windows larger than the machine's, and weights that int8 does not hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esl_ref import arch, ir
+from esl_ref.arch import Arch
+from esl_ref.compiler import Choice, Compiled
+from esl_ref.compiler.lower_depthwise import _ways
+from esl_ref.compiler.model import prepare
+from esl_ref.compiler.overlap import issue_cycles
+from esl_ref.compiler.packing import addends
+from esl_ref.compiler.parts import blocks, columns_of
+from esl_ref.compiler.schedule import Compute, Group
+from esl_ref.compiler.tasks import Task
+from esl_ref.ir import Graph
+from esl_ref.pipeline import compile_model
+from esl_ref.rewrite import split_channels
+from esl_ref.workloads.builder import Builder
+from esl_ref.workloads.seeded import seeded
+from tests.helpers.networks import mismatches
+
+BASE = arch.load("base")
+ROOMY = BASE.with_depths(act_bytes=1 << 18, weight_words=512)
+
+
+def _depthwise(size: tuple[int, int], channels: int, kernel: Any, stride: Any = 1, pad: Any = "same") -> Graph:
+    b = Builder("t", (*size, channels))
+    b.conv(channels, 1)
+    b.depthwise(kernel, stride, pad)
+    return seeded(b.build())
+
+
+def _widened(graph: Graph, zero: int, seed: int = 0) -> Graph:
+    """Weights over all of int8 with a zero point, which a requantisation chosen for smaller ones still takes."""
+    rng = np.random.default_rng(seed)
+    ops = [
+        dataclasses.replace(op, weight=rng.integers(-128, 128, op.weight.shape).astype(np.int8), weight_zero=zero)
+        if isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected) else op for op in graph.ops
+    ]  # fmt: skip
+    return graph.replace(ops=tuple(ops))
+
+
+def _run(graph: Graph, machine: Arch | None = None, strip: int = 0) -> Compiled:
+    """On the ESL machine against golden; in strips of all its tasks if asked for."""
+    count = sum(len(low.tasks) for low in prepare(graph, machine or BASE, shaped=machine is not None)[3].values())
+    choices = [Choice((Group(0, count, strip),))] if strip else None
+    compiled = compile_model(graph, machine or BASE, trace=True, sized=machine, choices=choices)
+    wrong, compared = mismatches(compiled)
+    assert compared and not wrong, wrong
+    assert len(compiled.steps) == 1, "some operator was left to the host"
+    return compiled
+
+
+def _task(graph: Graph, op: str, machine: Arch = BASE) -> tuple[Task, Arch]:
+    _, shaped, _, lowered = prepare(graph, machine)
+    return next(t for low in lowered.values() for t in low.tasks if t.op == op), shaped
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data(), kernel=st.tuples(st.integers(1, 12), st.integers(1, 17)), slots=st.sampled_from((3, 16, 40)),
+       lines=st.sampled_from((24, 40, 128)), strip=st.sampled_from((0, 1, 3)), zero=st.sampled_from((0, 90)))  # fmt: skip
+def test_any_window_on_any_machine(
+    data: st.DataObject, kernel: tuple[int, int], slots: int, lines: int, strip: int, zero: int
+) -> None:
+    size = high, wide = tuple(data.draw(st.integers(max(1, k - 3), k + 5)) for k in kernel)
+    top, left = (data.draw(st.integers((max(0, k - n) + 1) // 2, k - 1)) for k, n in zip(kernel, size, strict=True))
+    stride = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    channels = data.draw(st.sampled_from((3, 16, 37)))
+    graph = _depthwise((high, wide), channels, kernel, stride, (top, top, left, left))
+    machine = ROOMY.with_depths(acc_words=slots, line_depth=lines)
+    _run(_widened(graph, zero), machine, strip or 99)
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "times"), [
+    (44, (7, 7), 1, 5.0), (88, (7, 7), 2, 3.5), (11, (7, 7), 1, 4.5), (24, (9, 9), 1, 6.0), (40, (10, 8), 1, 6.0),
+    (40, (23, 1), 1, 1.8),
+])  # fmt: skip
+def test_large_windows_take_a_fraction_of_the_cycles_of_taps(
+    size: int, kernel: tuple[int, int], stride: int, times: float
+) -> None:
+    task, shaped = _task(_depthwise((size, size), 16, kernel, stride), "depthwise1")
+    cycles = issue_cycles(Compute(task, 0, task.ofm.height, 0), shaped)
+    taps = task.ofm.height * task.ofm.width * kernel[0] * kernel[1]
+    assert taps > times * cycles, f"{taps / cycles:.2f} times"
+
+
+@settings(max_examples=100, deadline=None)
+@given(kernel=st.tuples(st.integers(1, 20), st.integers(1, 20)), stride=st.tuples(st.integers(1, 4), st.integers(1, 4)))
+def test_parts_have_every_tap_once(kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    task, _ = _task(_depthwise((8, 8), 4, 3), "depthwise1")
+    for _, parts in _ways(BASE, task.replace(kernel=kernel, stride=stride)):
+        met = np.zeros(kernel, np.int64)
+        for p in parts:
+            ends = [a + (n - 1) * e + 1 for a, n, e in zip(p.at, p.kernel, p.every, strict=True)]
+            assert ends[0] <= kernel[0] and ends[1] <= kernel[1]
+            met[p.at[0] : ends[0] : p.every[0], p.at[1] : ends[1] : p.every[1]] += 1
+        assert (met == 1).all(), parts
+
+
+def test_blocks_fit_slots_and_line_buffers() -> None:
+    machine = BASE.with_depths(acc_words=10, line_depth=60)
+    graph = _depthwise((9, 23), 40, 7)
+    _, _, _, lowered = prepare(graph, machine, shaped=True)
+    task = next(t for low in lowered.values() for t in low.tasks if t.parts)
+    assert columns_of(task) <= machine.line_depth
+    done = np.zeros((9, 3), np.int64)
+    for block in blocks(task, (0, 9), (0, 3)):
+        results = (block.rows[1] - block.rows[0]) * block.task.ofm.width * (block.groups[1] - block.groups[0])
+        assert results <= machine.acc_words
+        if not block.keeps:
+            done[slice(*block.rows), slice(*block.groups)] += block.task.ofm.width
+    assert (done == 23).all()
+
+
+def test_a_model_gets_slots_for_a_row_of_its_sums() -> None:
+    assert _run(_depthwise((12, 40), 16, 7)).arch.acc_words == 40
+    assert _run(_depthwise((12, 40), 16, 5)).arch.acc_words == BASE.acc_words
+
+
+@settings(max_examples=100, deadline=None)
+@given(values=st.lists(st.integers(-600, 600), min_size=1, max_size=9))
+def test_addends(values: list[int]) -> None:
+    weight = np.array(values, np.int64)
+    parts = addends(weight)
+    np.testing.assert_array_equal(sum(parts), weight)
+    assert all(p.min() >= -128 and p.max() <= 127 for p in parts)
+    assert len(parts) == max(1, *(-(-v // 127) if v > 0 else -(v // 128) for v in values))
+
+
+def _wide_layers(kind: str) -> Graph:
+    b = Builder("t", (9, 10, 20))
+    x = b.conv(20, 1)
+    if kind == "grouped":
+        b.conv(36, 3, groups=4)
+    elif kind == "dilated":
+        b.conv(20, 3, dilation=2)
+    elif kind == "beside":  # its input's pixels lie apart, in a part of a concatenation
+        b.concat(y := b.conv(12, 3, source=x), b.conv(12, 3, source=y))
+    elif kind == "depthwise":
+        b.depthwise(3, 2)
+        b.depthwise(7)
+    elif kind == "row":
+        b.conv(48, (1, 5))
+    else:
+        b.dense(70)
+    return seeded(b.build())
+
+
+@pytest.mark.parametrize("kind", ["grouped", "dilated", "beside", "depthwise", "row", "dense"])
+def test_weights_that_leave_int8(kind: str) -> None:
+    """With a zero point of -128 there is a weight of 255, the sum of three that int8 holds."""
+    _run(_widened(_wide_layers(kind), -128, seed=5), ROOMY.with_depths(acc_words=3), strip=99)
+
+
+def test_weights_that_leave_int8_on_memories_of_the_planned_size() -> None:
+    _run(_widened(_wide_layers("depthwise"), 60))
+
+
+def test_groups_without_such_weights_run_once() -> None:
+    graph = _wide_layers("row")
+    conv = next(op for op in graph.ops if op.name == "conv2")
+    weight = np.clip(conv.weight, -100, 100).astype(np.int8)  # type: ignore[attr-defined]
+    weight[20, 0, 4, 3] = -128
+    graph = graph.replace(ops=tuple(
+        dataclasses.replace(op, weight=weight, weight_zero=10) if op is conv else op for op in graph.ops
+    ))  # fmt: skip
+    (step,) = _run(graph).programs
+    task = next(t for t in step.lowered.tasks if t.op == "conv2")
+    assert task.parts is not None
+    assert [(p.groups, p.run) for p in task.parts.each] == [(None, (0, 100)), (frozenset({1}), (80, 16))]
+    sums = [c for c in step.program.commands if "acc_out" in c.fields and c["acc_out"]]
+    assert sums and all(c["groups"] == 1 for c in sums)
+
+
+def test_sums_over_slices_of_channels_of_such_weights() -> None:
+    b = Builder("t", (1, 1, 24))
+    b.conv(40, 1)
+    b.table()
+    b.dense(24)
+    graph = split_channels(_widened(seeded(b.build()), 90), ["conv1", "table1", "dense1"], 3, sums=True)
+    compiled = compile_model(graph, BASE, trace=True)
+    assert any(t.share for t in compiled.programs[0].lowered.tasks)
+    wrong, compared = mismatches(compiled)
+    assert compared and not wrong, wrong
