@@ -21,6 +21,7 @@ from rtl.pipeline import BYTES_CYCLE, OPERAND_CYCLE, VECTOR_CYCLE, result_cycle,
 from rtl.pool import PoolUnit
 from rtl.postprocess import PostProcessor
 from rtl.timing import ACCUMULATE_LATENCY, LINE_AHEAD, mac_latency
+from rtl.vectors import choose
 from rtl.window import Window
 
 __all__ = ["Datapath"]
@@ -82,7 +83,8 @@ class Datapath(wiring.Component):
         return delay(m, value, cycle, name=name, valid=name.endswith("_valid"))
 
     def _elaborate_padding(self, m: Module) -> Value:
-        """The vector with `pad_value` in place of bytes outside the map, at VECTOR_CYCLE."""
+        """The vector with `pad_value` in place of bytes outside the map, and its bytes spread over lanes that share an
+        ifm channel, at VECTOR_CYCLE."""
         lanes = self.arch.lanes
         low = delay(m, self.low, BYTES_CYCLE - 1 - address.LATENCY, name="low")
         high = delay(m, self.high, BYTES_CYCLE - 1 - address.LATENCY, name="high")
@@ -90,7 +92,11 @@ class Datapath(wiring.Component):
         m.d.sync += real.eq(Cat((low <= i) & (high > i) for i in range(lanes)))
         self._pad = self._at(m, BYTES_CYCLE, "pad", self.current.pad_value.as_unsigned())
         vector = Signal(8 * lanes, reset_less=True)
-        m.d.sync += vector.eq(Cat(Mux(real[i], self.read_data.word_select(i, 8), self._pad) for i in range(lanes)))
+        padded = [Mux(real[i], self.read_data.word_select(i, 8), self._pad) for i in range(lanes)]
+        window = self.current.opcode == Opcode.DEPTHWISE_WINDOW
+        spread = self._at(m, BYTES_CYCLE, "spread", Mux(window, self.current.spread, 0))
+        ways = [Cat(padded[lane >> shift] for lane in range(lanes)) for shift in range(lanes.bit_length())]
+        m.d.sync += vector.eq(choose(m, spread, ways, "spread_bytes"))
         return vector
 
     def _elaborate_window(self, m: Module, vector: Value) -> Value:

@@ -59,9 +59,12 @@ def check_counts(command: Command, lanes: int) -> None:
 
 
 def channel_offsets(command: Command, lanes: int, step: str = "group_step") -> Ints:
-    """Byte offset of every channel from its group 0 lane 0: [C]."""
+    """Byte offset of every channel from its group 0 lane 0: [C]. Channels that share a byte have the same."""
     channel = np.arange(channel_count(command, lanes), dtype=np.int64)
-    return channel // lanes * command[step] + channel % lanes
+    spread = command["spread"] if command.opcode is Opcode.DEPTHWISE_WINDOW else 0
+    if 1 << spread > lanes:
+        raise ProgramError(f"one byte spread over {1 << spread} of {lanes} lanes")
+    return channel // lanes * command[step] + (channel % lanes >> spread)
 
 
 @dataclass(frozen=True)

@@ -246,6 +246,7 @@ _WINDOW = (
         ("fire_row", 8, "first visited row that completes a window"),
         ("fire_col", 8, "first visited column that completes a window"),
         ("col_stride", 8, "columns from window to window"),
+        ("spread", 3, "lane l takes byte l >> spread of an access: 2**spread output channels for an ifm channel"),
     ),
     *_word(
         10,

@@ -124,10 +124,11 @@ class NaiveMachine:
         return acc
 
     def vector(self, c: Command, g: int, iy: int, offset: int, p: int) -> list[int]:
+        spread = c["spread"] if c.opcode is Opcode.DEPTHWISE_WINDOW else 0
         if not 0 <= iy < c["ifm_rows"] or not 0 <= p < c["ifm_row_bytes"]:
             return [c["pad_value"]] * self.arch.lanes
         start = c["ifm_base"] + offset + p + g * c["group_step"]
-        return [self.byte(start + i) for i in range(self.arch.lanes)]
+        return [self.byte(start + (i >> spread)) for i in range(self.arch.lanes)]
 
     def tap_vectors(self, c: Command, g: int, oy: int, ox: int) -> list[list[int]]:
         taps = []

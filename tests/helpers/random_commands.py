@@ -226,6 +226,7 @@ def _window(b: _Builder) -> Opcode:
         "kx_step": pixel, "group_step": arch.lanes, "pad_value": b.pick(-128, 127), "column": column,
         "passes": passes, "cols": cols, "fire_row": fire_row, "fire_col": fire_col, "oy_rows": stride_y,
         "col_stride": stride_x, "chunks": chunks,
+        "spread": b.pick(0, arch.lanes.bit_length() - 1) if b.pick(0, 1) else 0,
     }  # fmt: skip
     b.ofm(-(-(passes - fire_row) // stride_y), -(-(cols - fire_col) // stride_x))
     b.epilogue(chunks, 5000 * columns_wide * depth)
