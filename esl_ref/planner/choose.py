@@ -69,8 +69,8 @@ def within_slack(percent: float, effort: Effort = _EFFORT) -> Strategy:
 
     def strategy(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None) -> Choice:
         search = Search(graph, lowered, sizing, effort)
-        search.whole()
-        search.stream()
+        fastest = min(r.cycles for r in search.whole())
+        search.stream(slowest=fastest * (1 + percent / 100))
         limit = min(r.cycles for r in search.rated) * (1 + percent / 100)
 
         def cost(plan: Rated) -> tuple[float, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Neighbours of a plan: a boundary moved, two groups joined, one cut in two, another strip height."""
+"""Neighbours of a plan: a boundary moved, two groups joined, one cut in two, another strip height, a map parked."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ PARTS = (2, 4, 8, 16)
 def neighbour(choice: Choice, lowered: Lowered, random: Random) -> Choice:
     """`choice` with one random change."""
     groups = list(choice.groups)
-    change = random.choice((*_CHANGES, "parts", "room"))
+    change = random.choice((*_CHANGES, "parts", "room", "parked"))
     if change == "parts":
         return replace(choice, parts=random.choice([p for p in PARTS if p != choice.parts]))
     if change == "room":
         return roomier(choice, lowered, random.choice(lowered.tasks).ofm.storage.name) or choice
+    if change == "parked":
+        return replace(choice, parked=choice.parked ^ {random.choice(lowered.spread.tasks).ofm.storage.name})
     assert callable(change)
     at = random.randrange(len(groups))
     return replace(choice, groups=tuple(change(groups, at, random)))

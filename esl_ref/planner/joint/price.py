@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What one group of tasks costs, by itself: bytes alive at its peak, cycles, words of weights read.
 
-Prices rank candidates; they are not promises. The plans that are kept are laid out exactly and timed by the ESL
-machine.
+Maps that cross a group's ends are whole on chip, or parked: stored row by row as they are made, loaded row by row where
+they are read, so that they roll like what lives in one group. Prices rank candidates; they are not promises. The plans
+that are kept are laid out exactly and timed by the ESL machine.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.overlap import clock_of, overlap
+from esl_ref.compiler.parking import Leaving, whole_view
 from esl_ref.compiler.rolling import capacities, rolled
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.schedule import (
@@ -45,7 +47,7 @@ class GroupPrice:
     peak     bytes alive at once
     warm     cycles if its first weights are there when it starts; cold: if the bus starts with it
     bus      cycles in which the bus is busy for it
-    words    bus words of weights loaded
+    words    bus words of weights loaded, and of parked maps stored and loaded
     """
 
     group: Group
@@ -83,8 +85,9 @@ class Pricer:
         self.lowered, self.arch = lowered, arch
         self._sources, self._grids = sources_and_grids(lowered)
         self._uses = self._first_and_last()
-        self._known: dict[Group, GroupPrice] = {}
+        self._known: dict[tuple[Group, frozenset[str]], GroupPrice] = {}
         self._costs: dict[Any, int] = {}
+        self._beats: dict[tuple[int, int, int], int] = {}
         self._bytes = self._sizes()
 
     @property
@@ -92,28 +95,40 @@ class Pricer:
         """Cycles that the bus can be ahead of the engine: until the weight SRAM is full."""
         return self.arch.weight_words * self.arch.word_bytes // self.arch.axi_bytes
 
-    def price(self, group: Group) -> GroupPrice:
-        """Price of one group, everything before it done."""
-        if group not in self._known:
-            steps = self._steps(group)
-            rows = capacities(Schedule(tuple(steps), (group,)), self._grids)
-            inside = {n: r for n, r in rows.items() if self._private(n, group)}
-            self._known[group] = GroupPrice(
-                group, self._peak(group, steps, inside), *self._time(steps, inside, group.first == 0)
-            )
-        return self._known[group]
+    def price(self, group: Group, parked: frozenset[str] = frozenset()) -> GroupPrice:
+        """Price of one group, everything before it done, with the maps `parked` in external memory outside of it."""
+        if (group, parked) not in self._known:
+            steps, grids = self._steps(group, parked)
+            rows = capacities(Schedule(tuple(steps), (group,)), grids)
+            inside = {n: r for n, r in rows.items() if n in parked or n not in self._uses or self._private(n, group)}
+            time = self._time(steps, inside, grids, group.first == 0)
+            self._known[group, parked] = GroupPrice(group, self._peak(group, steps, inside, grids, parked), *time)
+        return self._known[group, parked]
+
+    def crossing(self, boundary: int) -> frozenset[str]:
+        """Storages that are needed both before and after task number `boundary` begins."""
+        return frozenset(n for n, (first, last) in self._uses.items() if first < boundary <= last)
+
+    def parkable(self, boundary: int) -> bool:
+        """Whether all that crosses a boundary is complete there: what is still written cannot leave the chip."""
+        unfinished = {task.ofm.storage.name for task in self.lowered.tasks[boundary:]}
+        return not self.crossing(boundary) & unfinished
 
     def alive(self, boundary: int) -> int:
         """Bytes of whole tensors that are needed both before and after task number `boundary` begins."""
-        return sum(self._bytes[n] for n, (first, last) in self._uses.items() if first < boundary <= last)
+        return sum(self._bytes[n] for n in self.crossing(boundary))
 
-    def _steps(self, group: Group) -> list[Step]:
-        count = len(self.lowered.tasks)
-        done = {i: self.lowered.tasks[i].ofm.height if i < group.first else 0 for i in range(count)}
+    def _steps(self, group: Group, parked: frozenset[str]) -> tuple[list[Step], Mapping[str, RowGrid | None]]:
+        """Steps of a group with the stores of what it parks, and the row grids of all storages in them."""
+        tasks, grids = self.lowered.tasks, self._grids
+        done = {i: tasks[i].ofm.height if i < group.first else 0 for i in range(len(tasks))}
         loaded = {n: v.height for n, (_, v) in self._sources.items() if self._uses[n][0] < group.first}
-        builder = GroupBuilder(self.lowered, self.arch, group, done, loaded, self._sources, self._grids)
+        builder = GroupBuilder(self.lowered, self.arch, group, done, loaded, self._sources, grids, parked)
         builder.run()
-        return builder.steps
+        leaving = Leaving(tasks, grids)
+        for storage in {t.ofm.storage for t in tasks[group.first : group.last] if t.ofm.storage.name in parked}:
+            leaving.add(storage.name, whole_view(storage, grids[storage.name]), parked=True)
+        return leaving.after(builder.steps), builder.grids
 
     def _sizes(self) -> dict[str, int]:
         views = [v for t in self.lowered.tasks for v in (t.ifm, t.ofm, t.ifm2) if v is not None]
@@ -134,7 +149,10 @@ class Pricer:
         first, last = self._uses[name]
         return group.first <= first and last < group.last
 
-    def _peak(self, group: Group, steps: list[Step], rows: Mapping[str, int]) -> int:
+    def _peak(
+        self, group: Group, steps: list[Step], rows: Mapping[str, int], grids: Mapping[str, RowGrid | None],
+        parked: frozenset[str],
+    ) -> int:  # fmt: skip
         """Largest sum of storages alive at a step."""
         events: list[tuple[int, int]] = []
         seen: dict[str, tuple[int, int]] = {}
@@ -142,13 +160,14 @@ class Pricer:
             for view in views_of(step):
                 first, _ = seen.get(view.storage.name, (index, index))
                 seen[view.storage.name] = (first, index + 1)
-        for name, (begin, end) in self._uses.items():
-            size, inside = self._bytes[name], name in seen
-            if end < group.first or begin >= group.last or (not inside and begin >= group.first):
+        for name in {**self._uses, **seen}:
+            begin, end = self._uses.get(name, (group.first, group.last - 1))  # parked maps come back under new names
+            size, inside = self._bytes[name if name in self._bytes else name.rpartition("@")[0]], name in seen
+            if end < group.first or begin >= group.last or (not inside and (begin >= group.first or name in parked)):
                 continue
-            first = 0 if begin < group.first else seen[name][0]
-            last = len(steps) if end >= group.last else seen[name][1]
-            grid: RowGrid | None = self._grids[name]
+            first = 0 if begin < group.first and name not in parked else seen[name][0]
+            last = len(steps) if end >= group.last and name not in parked else seen[name][1]
+            grid: RowGrid | None = grids[name]
             if grid and name in rows:
                 size = min(size, rows[name] * grid.pitch)
             events += [(first, size), (last, -size)]
@@ -158,10 +177,13 @@ class Pricer:
             peak = max(peak, alive)
         return peak
 
-    def _time(self, steps: list[Step], rows: Mapping[str, int], cold: bool) -> tuple[int, int, int, int]:
-        """(warm, cold, bus, bus words of weights) of a group's steps; `cold`: it is the first of all."""
+    def _time(
+        self, steps: list[Step], rows: Mapping[str, int], grids: Mapping[str, RowGrid | None], cold: bool
+    ) -> tuple[int, int, int, int]:
+        """(warm, cold, bus, bus words of weights and parked maps) of a group's steps; `cold`: it is the first of
+        all."""
         clock = clock_of(self.arch, self._costs)
-        ordered = overlap(rolled(steps, rows, self._grids), self._grids, clock, cold=cold)
+        ordered = overlap(rolled(steps, rows, grids), grids, clock, cold=cold)
         uses: list[Chunk] = []
         shares: list[list[Chunk]] = []
         for step in ordered:
@@ -169,12 +191,23 @@ class Pricer:
             uses += shares[-1]
         placements = place(uses, self.arch.weight_words)
         turns = self._turns(ordered, shares, placements, clock.turns)
-        words = sum(use.beats(self.arch) for use, p in zip(uses, placements, strict=True) if p.load)
+        words = sum(self._loaded(use) for use, p in zip(uses, placements, strict=True) if p.load)
+        words += sum(self._moved(step) for step in ordered if not isinstance(step, Compute) and step.parked)
         bus = sum(turn.bus for turn in turns)
         late = _paced(turns, 0, clock.drain)
         if self._circles(uses):
             return late, late, bus, words
         return _paced(turns, -self.reach, clock.drain), late, bus, words
+
+    def _loaded(self, chunk: Chunk) -> int:
+        """Bus words of a chunk of weights."""
+        if chunk.key not in self._beats:
+            self._beats[chunk.key] = chunk.beats(self.arch)
+        return self._beats[chunk.key]
+
+    def _moved(self, step: Load | Store) -> int:
+        """Bus words of a transfer of rows."""
+        return (step.last - step.first) * -(-step.view.width * step.view.channels // self.arch.axi_bytes)
 
     def _circles(self, uses: Sequence[Chunk]) -> bool:
         """Whether a group uses chunks again that do not fit together: it takes the weight SRAM over from its start, so
@@ -191,16 +224,15 @@ class Pricer:
         at: list[int] = []  # turn of every use of a chunk
         for step, parts, (wait, work) in zip(steps, shares, engine, strict=True):
             if isinstance(step, Load):
-                row = -(-step.view.width * step.view.channels // arch.axi_bytes)
                 rolls = step.view.storage.wrap < step.view.nbytes
-                bus = overhead + (step.last - step.first) * row
+                bus = overhead + self._moved(step)
                 turns.append(_Turn(bus, True, free_after=len(turns) - 1 if rolls else -1))
             elif isinstance(step, Store):
                 turns.append(_Turn(overhead))
             groups = sum(part.last - part.first for part in parts)
             for part in parts:
                 placed = placements[len(at)]
-                bus = overhead + (overhead + part.beats(arch) if placed.load else 0)
+                bus = overhead + (overhead + self._loaded(part) if placed.load else 0)
                 free = at[placed.free_after] if placed.load and placed.free_after >= 0 else -1
                 share = work * (part.last - part.first) // groups
                 at.append(len(turns))

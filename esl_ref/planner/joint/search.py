@@ -17,7 +17,7 @@ from esl_ref.compiler.model import Choice
 from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
-from esl_ref.planner.joint.front import front
+from esl_ref.planner.joint.front import Candidate, cheapest, front
 from esl_ref.planner.joint.improve import neighbour, roomier
 from esl_ref.planner.joint.price import Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
@@ -58,7 +58,7 @@ class Search:
     def __init__(self, graph: Graph, lowered: Lowered, sizing: Sizing, effort: Effort) -> None:
         self.lowered, self.sizing, self.effort = lowered, sizing, effort
         self.rater = Rater(graph, lowered, sizing)
-        self._pricer: Pricer | None = None
+        self._pricers: dict[bool, Pricer] = {}
         self._begun = time.monotonic()
 
     @property
@@ -80,21 +80,36 @@ class Search:
         fits = (c for c in whole_layers(self.lowered) if limit is None or self.rater.realised(c).height <= limit)
         return [self.rater.rate(choice) for choice in fits]
 
-    def stream(self, limit: int | None = None, byte_cost: float = 0.0) -> None:
-        """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so."""
-        pricer = self._pricer = self._pricer or Pricer(self.lowered, self.sizing.planning())
-        room = None if limit is None else int(limit * ROOM)
-        label = f"pricing groups of {len(self.lowered.tasks)} tasks"
-        found = front(pricer, lambda done, of: self.effort.progress(label, done, of), byte_cost, room, self._hurried)
+    def stream(self, limit: int | None = None, byte_cost: float = 0.0, slowest: float | None = None) -> None:
+        """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so, or take
+        no more than `slowest` cycles."""
+        found = cheapest(*(self._front(parking, limit, byte_cost) for parking in (False, True)))
+        found = [c for c in found if slowest is None or c.cost <= TRUST * slowest]
         best: int | None = None
         for done, candidate in enumerate(sorted(found, key=lambda c: c.cost) if limit is not None else found):
             answered = done > 0 if limit is None else best is not None
             if (best is not None and candidate.cost > TRUST * best) or (answered and self.late()):
                 break
-            rated = self.rater.rate(Choice(candidate.groups))
+            rated = self.rater.rate(Choice(candidate.groups, parked=candidate.parked))
             self.effort.progress("timing plans on the ESL machine", done + 1, len(found))
             if limit is not None and rated.height <= limit:
                 best = min(best or rated.cycles, rated.cycles)
+
+    def _front(self, parking: bool, limit: int | None, byte_cost: float) -> list[Candidate]:
+        """The front by price, with all maps on chip or with those parked for which it pays."""
+        lowered = self.lowered.spread if parking else self.lowered
+        if not self._pricers or (parking and parking not in self._pricers and self._in_place()):
+            self._pricers[parking] = Pricer(lowered, self.sizing.planning())
+        pricer = self._pricers.get(parking) or next(iter(self._pricers.values()))
+        room = None if limit is None else int(limit * ROOM)
+        label = f"pricing groups of {len(self.lowered.tasks)} tasks" + (", maps parked" if parking else "")
+        return front(pricer, lambda done, of: self.effort.progress(label, done, of), byte_cost, room,
+                     self._hurried, parking)  # fmt: skip
+
+    def _in_place(self) -> bool:
+        """Whether any result is written over an operand, so that to park maps means to lower the network otherwise."""
+        views = (tuple((t.ifm, t.ifm2, t.ofm) for t in low.tasks) for low in (self.lowered, self.lowered.spread))
+        return next(views) != next(views)
 
     def _hurried(self) -> bool:
         return self.late(0.5)

@@ -67,7 +67,7 @@ def _task(graph: Graph, op: str, machine: Arch = BASE) -> tuple[Task, Arch]:
 
 @settings(max_examples=25, deadline=None)
 @given(data=st.data(), kernel=st.tuples(st.integers(1, 12), st.integers(1, 17)), slots=st.sampled_from((3, 16, 40)),
-       lines=st.sampled_from((24, 40, 128)), strip=st.sampled_from((0, 1, 3)), zero=st.sampled_from((0, 90)))  # fmt: skip
+       lines=st.sampled_from((24, 40, 128)), strip=st.sampled_from((0, 1, 3)), zero=st.sampled_from((0, 90)))
 def test_any_window_on_any_machine(
     data: st.DataObject, kernel: tuple[int, int], slots: int, lines: int, strip: int, zero: int
 ) -> None:
