@@ -119,7 +119,7 @@ def _draw(dice: _Dice, seed: int, lanes: int) -> LayerSpec:
     outputs = _channels(dice, lanes) if kind in ("conv", "fc") else channels
     groups = dice.pick(1, 1, 1, 2, 4) if kind == "conv" else 1
     kernel = (dice.often(0.5, 3, 1, 8), dice.often(0.5, 3, 1, 8)) if kind != "fc" else (1, 1)
-    multiplier = dice.often(0.8, 1, 1, 4) if kind == "depthwise" else 1
+    multiplier = dice.pick(1, 1, 1, 1, 2, 3, 4, 8, lanes) if kind == "depthwise" else 1
     low = dice.often(0.6, -128, -128, 126)
     dilated = kind in ("conv", "depthwise") and dice.int(0, 4) == 0
     spec = LayerSpec(

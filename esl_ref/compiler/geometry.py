@@ -170,15 +170,16 @@ def _at(view: View, y: int, channel: int) -> int:
 def _walk(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int, ky: int) -> dict[str, int]:
     """Row and column walk of CONV, DEPTHWISE_TAPS, POOL and DEPTHWISE_WINDOW, from kernel row `ky`."""
     ifm, per_channel = task.ifm, task.opcode is not Opcode.CONV
+    step = 0 if not per_channel or (task.spread and ifm.channels == 1) else lanes >> task.spread
     y0 = task.origin[0] + rows[0] * task.stride[0] + ky * task.dilation[0]
-    channel = ifm.channel + (groups[0] * lanes if per_channel else 0)
+    channel = ifm.channel + groups[0] * step
     return {
         "ifm_y0": y0,
         "ifm_start": ifm.row_offset(y0),
         "ifm_rows": ifm.height,
         "ifm_row_bytes": ifm.row_bytes,
         "ifm_x0": task.origin[1] * ifm.pixel_stride + channel,
-        "group_step": lanes if per_channel else 0,
+        "group_step": step,
         "oy_rows": task.stride[0],
         "oy_step": ifm.step(task.stride[0]),
         "ox_step": task.stride[1] * ifm.pixel_stride,
@@ -243,6 +244,7 @@ def _window(
         "cols": cols,
         "fire_row": kh - 1 - skip_rows,
         "fire_col": fire_col,
+        "spread": task.spread,
         "col_stride": task.stride[1],
     }
     if task.column:

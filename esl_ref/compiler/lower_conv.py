@@ -12,7 +12,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
-from esl_ref.compiler.lower_depthwise import as_depthwise
+from esl_ref.compiler.lower_depthwise import as_depthwise, cycles_of, spread_of
 from esl_ref.compiler.lower_move import packed
 from esl_ref.compiler.packing import addends, conv_runs, pack_conv
 from esl_ref.compiler.side_by_side import best_count, repeated, widened
@@ -104,15 +104,14 @@ def conv2d(ctx: Context, op: ir.Conv2D) -> Iterator[Task]:
             "ifm": task.ifm.window(0, 0, g * i, (task.ifm.height, task.ifm.width, i)),
             "ofm": task.ofm.window(0, 0, g * per, (task.ofm.height, task.ofm.width, per)),
         } if op.groups > 1 else {}  # fmt: skip
-        yield _as_conv(
-            ctx.arch, task.replace(**views), weight[part], op.bias[part], op.zero_in,
-            slice_channels(op.requant, slice(g * per, (g + 1) * per)), ctx.slots,
-        )  # fmt: skip
+        one, requant = task.replace(**views), slice_channels(op.requant, part)
+        if i == 1:
+            yield _from_one_channel(ctx, one, weight[part], op.bias[part], op.zero_in, requant)
+        else:
+            yield _as_conv(ctx.arch, one, weight[part], op.bias[part], op.zero_in, requant, ctx.slots)
 
 
-def _shares(
-    ctx: Context, op: ir.Conv2D | ir.FullyConnected, make: Callable[[View, int], Task]
-) -> Iterator[Task]:
+def _shares(ctx: Context, op: ir.Conv2D | ir.FullyConnected, make: Callable[[View, int], Task]) -> Iterator[Task]:
     """One task per part of the input's channels, from `make(view, macs)`, and addend of its weights; all sum into the
     same slots.
 
@@ -136,24 +135,44 @@ def _shares(
 
 
 def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
-    """Multiplier 1: the fastest depthwise mapping. Else one convolution per input channel."""
-    channels = op.weight.shape[2] // op.multiplier
-    layer_macs = macs(op, ctx.graph)
-    task = _task(ctx, op, layer_macs if op.multiplier == 1 else layer_macs // channels)
+    """One task, if output channels can share input channels as the lanes do; else one per input channel, if that is
+    not faster anyway."""
+    m, channels, layer_macs = op.multiplier, op.weight.shape[2] // op.multiplier, macs(op, ctx.graph)
+    task = _task(ctx, op, layer_macs)
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
-    if op.multiplier == 1:
+    if m == 1:
         yield as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
         return
-    m = op.multiplier
+    apart = []
     for c in range(channels):
         part = slice(c * m, (c + 1) * m)
         one = task.replace(
             ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, 1)),
-            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)),
-        )
-        taps = weight[:, :, part].transpose(2, 0, 1)[..., None]
-        requant = slice_channels(op.requant, part)
-        yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, requant, ctx.slots)
+            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)), macs=layer_macs // channels,
+        )  # fmt: skip
+        taps, requant = weight[:, :, part].transpose(2, 0, 1)[..., None], slice_channels(op.requant, part)
+        apart.append(_from_one_channel(ctx, one, taps, op.bias[part], op.zero_in, requant))
+    spread = spread_of(ctx.arch, channels, m)
+    if spread is None or task.dilation != (1, 1) or not ctx.slots:
+        yield from apart
+        return
+    shared = as_depthwise(ctx.arch, task.replace(spread=spread), weight, op.bias, op.zero_in, op.requant, ctx.slots)
+    faster = cycles_of(ctx.arch, shared) < sum(cycles_of(ctx.arch, one) for one in apart)
+    yield from [shared] if faster else apart
+
+
+def _from_one_channel(
+    ctx: Context, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
+) -> Task:
+    """Weights [O, KH, KW, 1]: a convolution, or a depthwise window that gives the channel to every lane."""
+    conv = _as_conv(ctx.arch, task, weight, bias, zero_in, requant, ctx.slots)
+    fits = task.kernel[0] <= ctx.arch.window_rows and task.kernel[1] <= ctx.arch.window_cols
+    if not fits or task.dilation != (1, 1) or not ctx.slots:
+        return conv
+    shared = task.replace(spread=ctx.arch.lanes.bit_length() - 1)
+    taps = weight[..., 0].transpose(1, 2, 0)
+    window = as_depthwise(ctx.arch, shared, taps, bias, zero_in, requant, ctx.slots)
+    return min(conv, window, key=lambda made: cycles_of(ctx.arch, made))
 
 
 def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:

@@ -21,7 +21,7 @@ from esl_ref.compiler.wide import leaves_int8
 from esl_ref.numerics import Requant
 from esl_ref.program.fields import Opcode
 
-__all__ = ["as_depthwise", "in_parts"]
+__all__ = ["as_depthwise", "cycles_of", "in_parts", "spread_of"]
 
 Ints = npt.NDArray[np.int64]
 Pair = tuple[int, int]
@@ -37,9 +37,21 @@ def in_parts(op: ir.DepthwiseConv2D, arch: Arch) -> bool:
     return op.multiplier == 1 and (not small or leaves_int8(op))
 
 
-def as_depthwise(
-    arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int, requant: Requant, slots: int
-) -> Task:
+def spread_of(arch: Arch, channels: int, multiplier: int) -> int | None:
+    """The `Task.spread` with which one command serves all output channels; None if lanes cannot share bytes so."""
+    if channels == 1 and multiplier > 1:
+        return arch.lanes.bit_length() - 1
+    if multiplier & (multiplier - 1) or multiplier > arch.lanes:
+        return None
+    return multiplier.bit_length() - 1
+
+
+def cycles_of(arch: Arch, task: Task) -> int:
+    """Issue cycles of as many rows as tell ways apart, all groups of channels."""
+    return issue_cycles(Compute(task, 0, min(task.ofm.height, _ENOUGH), 0), arch)
+
+
+def as_depthwise(arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int, requant: Requant, slots: int) -> Task:
     """Complete a task with depthwise weights int64 [KH, KW, C]. `slots`: accumulator slots that its sums may use.
 
     The first of equals wins, which is the simplest; see docs/program.md for the mappings.
@@ -72,7 +84,7 @@ def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task:
 def _cycles(arch: Arch, task: Task) -> int:
     """Issue cycles of the first group of channels, of as many rows as tell ways apart."""
     one = task.ofm.window(0, 0, 0, (task.ofm.height, task.ofm.width, min(arch.lanes, task.ofm.channels)))
-    return issue_cycles(Compute(task.replace(ofm=one), 0, min(task.ofm.height, _ENOUGH), 0), arch)
+    return cycles_of(arch, task.replace(ofm=one))
 
 
 def _ordered(parts: Sequence[Part]) -> list[Part]:
@@ -109,7 +121,8 @@ def _whole_window(arch: Arch, kernel: Pair) -> list[Part]:
 
 def _ways(arch: Arch, task: Task) -> Iterator[tuple[Opcode, Sequence[Part]]]:
     """Windows that together have all taps: tap by tap, in one window, or in several that fit."""
-    yield Opcode.DEPTHWISE_TAPS, [Part(task.kernel)]
+    if task.spread == 0:
+        yield Opcode.DEPTHWISE_TAPS, [Part(task.kernel)]
     if task.dilation != (1, 1):
         return
     whole = _whole_window(arch, task.kernel)

@@ -23,7 +23,7 @@ from esl_ref.compiler.segments import Segment, split
 from esl_ref.compiler.sizing import MOST_SLOTS, Sizing
 from esl_ref.compiler.weights import PARTS
 from esl_ref.errors import ArchError, PlanError
-from esl_ref.ir import DepthwiseConv2D, Graph, Op, Table
+from esl_ref.ir import Conv2D, DepthwiseConv2D, Graph, Op, Table
 from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.program.image import Program
 from esl_ref.rewrite import Rewriting
@@ -128,7 +128,9 @@ def prepare(
 
 def _window_rows(graph: Graph, arch: Arch) -> int:
     """Rows of the depthwise window that the model's kernels use: line buffers that none needs are not built."""
-    heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D) and op.multiplier == 1]
+    heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D)]
+    single = [op.weight.shape[1] for op in graph.ops if isinstance(op, Conv2D) and op.weight.shape[3] == 1]
+    heights += [height for height in single if height <= arch.window_rows]  # see `lower_conv`
     return max(2, *(min(h, arch.window_rows) for h in heights)) if heights else 2
 
 

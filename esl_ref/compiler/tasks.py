@@ -158,6 +158,7 @@ class Task:
     parts          commands that each of its sums is made of, None for one
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     pixels         pixels of the tensor in one of `ofm`, see `side_by_side`
+    spread         DEPTHWISE_WINDOW: 2**spread output channels share an ifm channel, all of them the only one
     """
 
     op: str
@@ -187,6 +188,7 @@ class Task:
     parts: Parts | None = None
     pool_sum: bool = False
     pixels: int = 1
+    spread: int = 0
     macs: int = 0
 
     def replace(self, **changes: object) -> Task:
