@@ -41,6 +41,10 @@ def _segment(segment: SegmentReport) -> None:
         f"arena {segment.height:,} bytes, liveness lower bound {segment.bound:,} "
         f"({'met' if gap == 0 else f'{gap:,} above it'}); {segment.commands} commands"
     )
+    console.print(
+        f"no plan of these layers gets below {segment.least:,} bytes, which {escape(short(segment.neediest))} needs "
+        f"row by row; this one is {segment.height / max(1, segment.least):.2f} times that"
+    )
     streamed = [g for g in segment.groups if g.strip]
     for g in streamed:
         names = [short(t, 28) for t in (g.tasks[0], g.tasks[-1])]

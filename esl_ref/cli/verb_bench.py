@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +59,41 @@ def _print(table: Any, seconds: float) -> None:
     console.print(f"  {seconds:.1f} s in all\n")
 
 
+def _made(name: str, settings: Any, say: Callable[[str], None] = lambda what: None) -> tuple[Any, float]:
+    """A table and the seconds it took."""
+    from esl_ref.planner.tables import TABLES
+
+    started = time.perf_counter()
+    table = TABLES[name](settings, say)
+    return table, round(time.perf_counter() - started, 2)
+
+
+def _one_by_one(names: Sequence[str], settings: Any) -> Iterator[tuple[str, Any, float]]:
+    """Tables in order; what is being worked on in the status line, or, in a log, line by line."""
+    console = progress_console()
+    for name in names:
+        with console.status(name) as status:
+
+            def say(what: str, name: str = name, status: Any = status) -> None:
+                if console.is_terminal:
+                    status.update(f"{name}: {what}")
+                else:
+                    console.print(f"{name}: {what}")
+
+            yield (name, *_made(name, settings, say))
+
+
+def _side_by_side(names: Sequence[str], settings: Any, jobs: int) -> Iterator[tuple[str, Any, float]]:
+    """Tables in `jobs` processes, each as soon as it is done."""
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        waiting = {pool.submit(_made, name, settings): name for name in names}
+        with progress_console().status(f"{jobs} tables at a time: {', '.join(names)}") as status:
+            for done in as_completed(tuple(waiting)):
+                name = waiting.pop(done)
+                yield (name, *done.result())
+                status.update(f"{jobs} tables at a time: {', '.join(waiting.values())}")
+
+
 @command.command("planner")
 @click.option("--table", "names", multiple=True, metavar="NAME", help="Only this table; may be given several times.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), envvar="ESL_REF_DATA",
@@ -63,27 +101,29 @@ def _print(table: Any, seconds: float) -> None:
 @click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
               help="Seconds that a single search may take.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plans.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Tables that are made at the same time, each in a process of its own.")  # fmt: skip
 @json_option
-def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, json_file: Path | None) -> None:
+def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, jobs: int, json_file: Path | None) -> None:
     """Tables of the planning methods: allocation, arenas, restructuring, mdfi, mafat, fdt, ilp, front, and joint.
 
-    With Programs: tiles, limits, programs.
+    With Programs: tiles, limits, programs, utilisation. FILE of --json is written anew after every table, so that what
+    is done survives an interruption.
     """
     from esl_ref.planner.tables import TABLES, Settings
 
     if unknown := [name for name in names if name not in TABLES]:
         raise InputError(f"no table '{unknown[0]}'", hint=f"there are: {', '.join(TABLES)}")
-    settings = Settings(data, seconds, seed)
-    report = {}
-    for name in names or TABLES:
-        started = time.perf_counter()
-        with progress_console().status(name) as status:
-            table = TABLES[name](settings, lambda what, name=name: status.update(f"{name}: {what}"))  # type: ignore[misc]
-        elapsed = round(time.perf_counter() - started, 2)
+    settings, wanted = Settings(data, seconds, seed), names or tuple(TABLES)
+    made = _one_by_one(wanted, settings) if jobs == 1 else _side_by_side(wanted, settings, jobs)
+    report: dict[str, Any] = {}
+    for name, table, elapsed in made:
         report[name] = {"title": table.title, "rows": table.records(), "summary": table.summary, "seconds": elapsed}
         if str(json_file) != "-":
             _print(table, elapsed)
-    write_json(json_file, report)
+            write_json(json_file, report)
+    if str(json_file) == "-":
+        write_json(json_file, report)
 
 
 @command.command("memory")

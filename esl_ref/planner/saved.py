@@ -99,7 +99,10 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
         groups = tuple(Group(*map(int, group)) for group in record["groups"])
         words = record["weight_words"]
         choice = Choice(
-            groups, int(record["parts"]), frozenset(record["parked"]), None if words is None else int(words),
+            groups,
+            int(record["parts"]),
+            frozenset(record["parked"]),
+            None if words is None else int(words),
             bool(record["whole_ends"]),
         )
         choice = replace(choice, room=tuple((str(name), int(rows)) for name, rows in record["room"]))

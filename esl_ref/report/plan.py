@@ -6,10 +6,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from esl_ref.arch import Arch
 from esl_ref.bounds import Bound, network_bound
 from esl_ref.compiler.model import Compiled, HostStep, ProgramStep
 from esl_ref.compiler.schedule import WHOLE, Load, Store
+from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.machine.timing import predict
+from esl_ref.planner.floor import least_arena
 from esl_ref.planner.storage import accountings
 
 __all__ = ["BufferRow", "GroupRow", "PlanReport", "SegmentReport", "report"]
@@ -37,7 +40,8 @@ class GroupRow:
 
 @dataclass(frozen=True)
 class SegmentReport:
-    """One accelerator Program."""
+    """One accelerator Program. `bound` is what its own schedule keeps alive; no plan of these tasks needs fewer bytes
+    than `least`, which operator `neediest` asks for."""
 
     name: str
     groups: tuple[GroupRow, ...]
@@ -51,6 +55,8 @@ class SegmentReport:
     input_bytes: int
     read_bytes: int
     write_bytes: int
+    least: int
+    neediest: str
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,7 @@ class PlanReport:
         return max(s.height for s in self.segments)
 
 
-def _segment(step: ProgramStep) -> SegmentReport:
+def _segment(step: ProgramStep, planning: Arch) -> SegmentReport:
     timing = predict(step.program)
     arch, tasks = step.program.arch, step.lowered.tasks
     loaded = {s.view.storage.name for s in step.schedule.steps if isinstance(s, Load) and not s.parked}
@@ -90,12 +96,15 @@ def _segment(step: ProgramStep) -> SegmentReport:
         len(step.program.commands), buffers, step.plan.height, step.plan.bound, timing.cycles, timing.counters,
         sum(b.bytes for b in buffers if b.name in loaded and b.at_peak),
         timing.counters["READ_BEATS"] * arch.axi_bytes, timing.counters["WRITE_BEATS"] * arch.axi_bytes,
+        *least_arena(step.lowered, planning),
     )  # fmt: skip
 
 
 def report(compiled: Compiled, model: str) -> PlanReport:
     """Everything `esl-ref plan` says."""
-    segments = tuple(_segment(s) for s in compiled.programs)
+    arch = compiled.arch
+    planning = Sizing(arch, tuple(s.lowered for s in compiled.programs), scratch_bytes(arch)).planning()
+    segments = tuple(_segment(s, planning) for s in compiled.programs)
     largest = max(segments, key=lambda s: s.height)
     host = tuple(op.name for s in compiled.steps if isinstance(s, HostStep) for op in s.segment.ops)
     return PlanReport(

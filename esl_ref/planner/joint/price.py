@@ -219,7 +219,7 @@ class Pricer:
         self, steps: Sequence[Step], shares: Sequence[Sequence[Chunk]], placements: Sequence[Placement],
         engine: Sequence[tuple[int, int]],
     ) -> list[_Turn]:  # fmt: skip
-        arch, overhead = self.arch, COMMAND_BYTES // self.arch.axi_bytes
+        overhead = COMMAND_BYTES // self.arch.axi_bytes
         turns: list[_Turn] = []
         at: list[int] = []  # turn of every use of a chunk
         for step, parts, (wait, work) in zip(steps, shares, engine, strict=True):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from random import Random
 
 from esl_ref.compiler.lower import Lowered
@@ -97,15 +98,16 @@ class Search:
 
     def _front(self, parking: bool, limit: int | None, byte_cost: float) -> list[Candidate]:
         """The front by price, with all maps on chip or with those parked for which it pays."""
-        lowered = self.lowered.spread if parking else self.lowered
-        if not self._pricers or (parking and parking not in self._pricers and self._in_place()):
-            self._pricers[parking] = Pricer(lowered, self.sizing.planning())
-        pricer = self._pricers.get(parking) or next(iter(self._pricers.values()))
+        spread = parking and self._in_place
+        if spread not in self._pricers:
+            lowered = self.lowered.spread if spread else self.lowered
+            self._pricers[spread] = Pricer(lowered, self.sizing.planning())
         room = None if limit is None else int(limit * ROOM)
         label = f"pricing groups of {len(self.lowered.tasks)} tasks" + (", maps parked" if parking else "")
-        return front(pricer, lambda done, of: self.effort.progress(label, done, of), byte_cost, room,
+        return front(self._pricers[spread], lambda done, of: self.effort.progress(label, done, of), byte_cost, room,
                      self._hurried, parking)  # fmt: skip
 
+    @cached_property
     def _in_place(self) -> bool:
         """Whether any result is written over an operand, so that to park maps means to lower the network otherwise."""
         views = (tuple((t.ifm, t.ifm2, t.ofm) for t in low.tasks) for low in (self.lowered, self.lowered.spread))

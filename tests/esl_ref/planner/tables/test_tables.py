@@ -33,6 +33,24 @@ def test_arenas_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "Smallest arenas" in capsys.readouterr().out
 
 
+def test_what_is_done_survives_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(settings: Settings, say: object) -> Table:
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(TABLES, "quick", lambda settings, say: Table("quick", "Q", ("a",), ((1,),)))
+    monkeypatch.setitem(TABLES, "long", interrupted)
+    target = tmp_path / "r.json"
+    run("--table", "quick", "--table", "long", "--json", str(target))
+    assert json.loads(target.read_text())["quick"]["rows"] == [{"a": 1}]
+
+
+def test_tables_in_two_processes(tmp_path: Path) -> None:
+    target = tmp_path / "r.json"
+    assert run("--table", "arenas", "--table", "mafat", "--time", "5", "--jobs", "2", "--json", str(target)) == 0
+    tables = json.loads(target.read_text())
+    assert set(tables) == {"arenas", "mafat"} and all(table["rows"] for table in tables.values())
+
+
 def test_mafat_table() -> None:
     table = TABLES["mafat"](Settings(Path("."), 10.0), lambda what: None)
     by_config = {row["configuration"]: row for row in table.records()}
