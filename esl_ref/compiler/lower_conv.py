@@ -136,24 +136,38 @@ def _shares(
 
 
 def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
-    """Multiplier 1: the fastest depthwise mapping. Else one convolution per input channel."""
+    """Multiplier 1: the fastest depthwise mapping. Else convolutions of a few input channels each, in whose weights
+    there are zeros between channels."""
     channels = op.weight.shape[2] // op.multiplier
-    layer_macs = macs(op, ctx.graph)
-    task = _task(ctx, op, layer_macs if op.multiplier == 1 else layer_macs // channels)
+    task = _task(ctx, op, macs(op, ctx.graph))
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
     if op.multiplier == 1:
         yield as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
         return
-    m = op.multiplier
-    for c in range(channels):
-        part = slice(c * m, (c + 1) * m)
+    m, together = op.multiplier, _channels_together(ctx.arch, task.kernel, channels, op.multiplier)
+    for c in range(0, channels, together):
+        count = min(together, channels - c)
+        part = slice(c * m, (c + count) * m)
         one = task.replace(
-            ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, 1)),
-            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)),
+            ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, count)),
+            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, count * m)),
+            macs=task.macs * count // channels,
         )
-        taps = weight[:, :, part].transpose(2, 0, 1)[..., None]
+        own = np.repeat(np.eye(count, dtype=np.int64), m, axis=0)  # [output, input]: whether it is its own
+        taps = weight[:, :, part].transpose(2, 0, 1)[..., None] * own[:, None, None]
         requant = slice_channels(op.requant, part)
         yield _as_conv(ctx.arch, one, taps, op.bias[part], op.zero_in, requant, ctx.slots)
+
+
+def _channels_together(arch: Arch, kernel: tuple[int, int], channels: int, multiplier: int) -> int:
+    """Input channels per convolution of a depthwise layer with a multiplier, for the fewest array cycles."""
+
+    def cycles(count: int) -> int:
+        bytes_, runs = (kernel[1] * channels, 1) if count == channels else (count, kernel[1])
+        slices = -(-channels // count)
+        return slices * -(-count * multiplier // arch.lanes) * kernel[0] * runs * -(-bytes_ // arch.lanes)
+
+    return min(range(1, channels + 1), key=cycles)
 
 
 def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:
