@@ -49,20 +49,20 @@ class Planned:
     @property
     def cycles(self) -> int:
         """Cycles of all Programs by the ESL machine's timing model, on the memory that plans are made for."""
-        return self._default[0]
+        return self.costs()[0]
 
     def costs(self, memory: MemoryTiming | None = None) -> tuple[int, int]:
         """(cycles, bytes from and to external memory) of all Programs, on another memory if one is given."""
-        return self._default if memory is None else self._timed(memory)
+        if memory not in self._timed:
+            runs = [(predict(s.program, memory=memory), s.program.arch) for s in self.compiled.programs]
+            moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
+            self._timed[memory] = sum(t.cycles for t, _ in runs), moved
+        return self._timed[memory]
 
     @cached_property
-    def _default(self) -> tuple[int, int]:
-        return self._timed(None)
-
-    def _timed(self, memory: MemoryTiming | None) -> tuple[int, int]:
-        runs = [(predict(s.program, memory=memory), s.program.arch) for s in self.compiled.programs]
-        moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
-        return sum(t.cycles for t, _ in runs), moved
+    def _timed(self) -> dict[MemoryTiming | None, tuple[int, int]]:
+        """What has been timed: long Programs take seconds."""
+        return {}
 
 
 def compile_model(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Amaranth design to Verilog text, the same bytes every time.
 
-`python -m rtl.verilog` reads an architecture as JSON and writes Verilog: `rtl.generate` runs it as a process of its
-own, because the order of Python's sets, and with it of generated names, depends on a hash seed fixed at start.
+`python -m rtl.verilog` reads an architecture as JSON and writes Verilog (or RTLIL): `rtl.generate` runs it as a process
+of its own, because the order of Python's sets, and with it of generated names, depends on a hash seed fixed at start.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import re
 import subprocess
 import sys
 
-from amaranth.back import verilog
+from amaranth.back import rtlil, verilog
 
 from esl_ref.arch import Arch
 from esl_ref.errors import ToolError
 from esl_ref.numerics import Profile
 from rtl.top import TOP, Accelerator
 
-__all__ = ["convert", "convert_reproducibly"]
+__all__ = ["convert", "convert_reproducibly", "rtlil_reproducibly", "verilog_of"]
 
 _MEMORY = re.compile(r"^  reg \[\d+:0\] (\S+) \[\d+:0\];$")
 _INITIAL = "  initial begin"
@@ -35,6 +35,12 @@ def convert(arch: Arch) -> str:
         f"// {TOP}, architecture {arch.name}, hash {arch.hash():016x}. Generated: do not edit.\n"
     )
     return banner + _without_memory_contents(text)
+
+
+def verilog_of(text: str, *, sources: bool = False) -> str:
+    """Verilog of RTLIL by the back end that `convert` uses. `sources` keeps the attributes that name source lines."""
+    # Amaranth offers this step to nobody else; tests/rtl/test_verilog.py holds it to what `convert` gives.
+    return _without_memory_contents(verilog._convert_rtlil_text(text, strip_internal_attrs=not sources))
 
 
 def _without_memory_contents(text: str) -> str:
@@ -54,8 +60,17 @@ def _without_memory_contents(text: str) -> str:
 
 
 def convert_reproducibly(arch: Arch) -> str:
-    """The same in a fresh process with a fixed hash seed. ToolError if that process fails."""
-    command = [sys.executable, "-m", "rtl.verilog"]
+    """`convert` in a fresh process with a fixed hash seed. ToolError if that process fails."""
+    return _in_fresh_process(arch, "verilog")
+
+
+def rtlil_reproducibly(arch: Arch) -> str:
+    """RTLIL, the form between Amaranth and Verilog, with the line of the source that each thing comes from."""
+    return _in_fresh_process(arch, "rtlil")
+
+
+def _in_fresh_process(arch: Arch, form: str) -> str:
+    command = [sys.executable, "-m", "rtl.verilog", form]
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
     done = subprocess.run(
         command, input=json.dumps(arch.to_dict()), capture_output=True, text=True, env=environment, check=False
@@ -68,7 +83,11 @@ def convert_reproducibly(arch: Arch) -> str:
 
 def main() -> None:
     fields = json.load(sys.stdin)
-    sys.stdout.write(convert(Arch(**{**fields, "profile": Profile(fields["profile"])})))
+    arch = Arch(**{**fields, "profile": Profile(fields["profile"])})
+    if sys.argv[1:] == ["rtlil"]:
+        sys.stdout.write(rtlil.convert(Accelerator(arch), name=TOP))
+    else:
+        sys.stdout.write(convert(arch))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from rtl.top import TOP
 from sim.build import build_root
 from sim.runner import Accelerator, accelerator_build
 
-__all__ = ["BuiltRtl", "build_rtl", "generated_folder"]
+__all__ = ["LEAST_BYTES_LOG2", "BuiltRtl", "build_rtl", "generated_folder", "generator_digest"]
 
 LEAST_BYTES_LOG2 = 22
 """Harness memory of 4 MiB serves most networks, so that few models differ by it."""
@@ -40,7 +40,7 @@ class BuiltRtl:
 
 
 @lru_cache(maxsize=1)
-def _generator_digest() -> str:
+def generator_digest() -> str:
     """Hash of the sources that the Verilog depends on."""
     state = hashlib.sha256(amaranth.__version__.encode())
     package, gateware = Path(esl_ref.__file__).parent, Path(rtl.__file__).parent
@@ -53,7 +53,7 @@ def _generator_digest() -> str:
 
 def generated_folder(arch: Arch) -> Path:
     """Folder with everything the generator writes for `arch`; made if no run has made it before."""
-    key = hashlib.sha256(f"{_generator_digest()} {arch.to_dict()}".encode()).hexdigest()[:20]
+    key = hashlib.sha256(f"{generator_digest()} {arch.to_dict()}".encode()).hexdigest()[:20]
     final = build_root() / f"rtl-{arch.name}-{key}"
     if not (final / f"{TOP}.json").is_file():
         final.parent.mkdir(parents=True, exist_ok=True)

@@ -56,8 +56,9 @@ class BuildSpec:
     """What to Verilate.
 
     `sources` are files in order, `texts` are further Verilog files given as name → text (a generator's output), `top`
-    is the top module, `ports` its ports that cocotb may see, `parameters` override the top's. `public_all` leaves
-    every signal public: slow, for benches that look inside and for measuring what it costs.
+    is the top module, `ports` its ports that cocotb may see, `parameters` override the top's. `public` names signals
+    inside that it may see, too: module -> signals. `public_all` leaves every signal public: slow, for benches that look
+    inside and for measuring what it costs.
     """
 
     top: str
@@ -66,6 +67,7 @@ class BuildSpec:
     texts: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, int] = field(default_factory=dict)
     waves: bool = False
+    public: Mapping[str, Sequence[str]] = field(default_factory=dict)
     public_all: bool = False
     args: tuple[str, ...] = ()
 
@@ -78,6 +80,8 @@ class BuildSpec:
             "model": _MODEL_ARGS, "python": sys.version, "executable": sys.prefix, "cocotb": version("cocotb"),
             "machine": _cpu_model(),
         }  # fmt: skip
+        if self.public:  # only then: the others' builds keep their names
+            options["public"] = sorted((module, list(signals)) for module, signals in self.public.items())
         state.update(json.dumps(options).encode())
         for path in self.sources:
             state.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
@@ -138,7 +142,7 @@ def build_model(spec: BuildSpec) -> Build:
 
 
 def public_ports_vlt(top: str, ports: Sequence[str]) -> str:
-    """Verilator control file that makes exactly `ports` of module `top` visible to the simulator interface."""
+    """Verilator control file that makes `ports` of module `top` visible to the simulator interface."""
     lines = ["`verilator_config"]
     lines += [f'public_flat_rw -module "{top}" -var "{port}"' for port in ports]
     return "\n".join(lines) + "\n"
@@ -155,7 +159,8 @@ def _build_in(folder: Path, spec: BuildSpec, tools: Toolchain) -> Build:
         args += wave_args(folder, tools)
     if not spec.public_all:
         control = folder / "public.vlt"
-        control.write_text(public_ports_vlt(spec.top, spec.ports))
+        visible = {spec.top: spec.ports, **spec.public}
+        control.write_text("".join(public_ports_vlt(module, signals) for module, signals in visible.items()))
         sources.insert(0, control)
         args.append("--no-public-flat-rw")
     runtime = _runtime_folder(folder.parent, spec, tools)

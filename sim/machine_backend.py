@@ -11,7 +11,7 @@ from esl_ref.machine import BusFault, Machine, MachineFault
 from esl_ref.machine.timing import MemoryTiming, Timing, predict
 from sim.jobs import Job, JobResult, Record
 
-__all__ = ["MachineBackend", "prediction"]
+__all__ = ["MachineBackend", "memory_after", "prediction"]
 
 
 class MachineBackend:
@@ -28,6 +28,13 @@ def prediction(job: Job) -> Timing:
     """Predicted timing of a job, stalls left out."""
     memory = MemoryTiming(job.memory.latency, job.memory.gap)
     return predict(job.program, job.bases(), memory, profiling=job.profile)
+
+
+def memory_after(job: Job) -> bytearray:
+    """External memory as a good job leaves it, all of it; the machine writes no profile records."""
+    memory = job.image()
+    Machine(job.program.arch).run(job.program, memory, job.bases(), faults=_faults(job))
+    return memory
 
 
 def _run(job: Job) -> JobResult:

@@ -18,7 +18,7 @@ from sim.jobs import Job, JobResult, as_image, counter_names, read_records
 from sim.machine_backend import prediction
 from sim.runner import Run, RunResult, run_programs
 
-__all__ = ["RtlBackend", "cycle_limit", "register_run"]
+__all__ = ["RtlBackend", "cycle_limit", "job_result", "register_run"]
 
 _STATE = ("STATUS", "ERROR_CODE", "ERROR_INDEX")
 _ENABLE_ALL = 3
@@ -41,7 +41,7 @@ class RtlBackend:
                 raise ArchError(f"program '{job.program.name}' is for another architecture than the RTL")
         runs = [register_run(job) for job in jobs]
         done = run_programs(self.built.accelerator, runs, folder=self.folder, waves=self.waves)
-        results = [_result(job, run) for job, run in zip(jobs, done, strict=False)]
+        results = [job_result(job, run) for job, run in zip(jobs, done, strict=False)]
         return results + [JobResult(j.label, failure="not run: the run before it hung") for j in jobs[len(done) :]]
 
 
@@ -67,7 +67,8 @@ def register_run(job: Job) -> Run:
     )  # fmt: skip
 
 
-def _result(job: Job, run: RunResult) -> JobResult:
+def job_result(job: Job, run: RunResult) -> JobResult:
+    """What a run means for its job."""
     registers = {name: run.registers.get(address(name), 0) for name in (*counter_names(), *_STATE)}
     counters = {name: registers[name] for name in counter_names()}
     failure = _failure(job, run, registers)

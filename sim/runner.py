@@ -149,16 +149,19 @@ def accelerator_build(
     register_address_width: int = 12,
     bytes_log2: int = DEFAULT_BYTES_LOG2,
     waves: bool = False,
+    public: Mapping[str, Sequence[str]] | None = None,
     args: Sequence[str] = (),
 ) -> Accelerator:
-    """Verilate `verilog` (text that defines module `esl_accel`) in its harness; cached by content."""
+    """Verilate `verilog` (text that defines module `esl_accel`) in its harness; cached by content. `public` names
+    signals inside that the bench may see: module -> signals."""
     parameters = {
         "DATA_WIDTH": data_width, "ADDR_WIDTH": address_width, "ID_WIDTH": id_width,
         "LITE_WIDTH": register_address_width, "BYTES_LOG2": bytes_log2,
     }  # fmt: skip
     spec = BuildSpec(
         top="tb_top", ports=harness_ports(), sources=tuple(HARNESS / name for name in HARNESS_FILES),
-        texts={"esl_accel.v": verilog}, parameters=parameters, waves=waves, args=tuple(args),
+        texts={"esl_accel.v": verilog}, parameters=parameters, waves=waves,
+        public=public or {}, args=tuple(args),
     )  # fmt: skip
     return Accelerator(build_model(spec), data_width // 8, 1 << bytes_log2)
 
@@ -211,8 +214,8 @@ def run_programs(
             return run_programs(accelerator, runs, folder=Path(scratch), waves=waves, timeout_seconds=timeout_seconds)
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    ranges = _dump_ranges(accelerator, runs)
-    job = {"runs": [_job_entry(accelerator, run, span) for run, span in zip(runs, ranges, strict=True)]}
+    ranges = dump_ranges(accelerator, runs)
+    job = {"runs": [job_entry(accelerator, run, span) for run, span in zip(runs, ranges, strict=True)]}
     for index, run in enumerate(runs):
         if run.image is not None:
             write_image(folder / f"memory.load.{index}.hex", run.image, accelerator.word_bytes)
@@ -227,10 +230,11 @@ def run_programs(
     if bench.failures:
         raise ToolError(f"the simulation broke off: {'; '.join(bench.failures.values())}", where=str(bench.log))
     records = json.loads(result_file.read_text())
-    return [_result(accelerator, folder, i, r, span) for i, (r, span) in enumerate(zip(records, ranges, strict=False))]
+    done = enumerate(zip(records, ranges, strict=False))
+    return [run_result(accelerator, folder, index, record, span) for index, (record, span) in done]
 
 
-def _dump_ranges(accelerator: Accelerator, runs: Sequence[Run]) -> list[tuple[int, int]]:
+def dump_ranges(accelerator: Accelerator, runs: Sequence[Run]) -> list[tuple[int, int]]:
     """Byte range to read back per run, widened to whole words; the image's extent carries over to later runs."""
     word, extent, ranges = accelerator.word_bytes, 0, []
     for run in runs:
@@ -246,7 +250,8 @@ def _dump_ranges(accelerator: Accelerator, runs: Sequence[Run]) -> list[tuple[in
     return ranges
 
 
-def _job_entry(accelerator: Accelerator, run: Run, span: tuple[int, int]) -> dict[str, Any]:
+def job_entry(accelerator: Accelerator, run: Run, span: tuple[int, int]) -> dict[str, Any]:
+    """A run as the bench reads it, which dumps the bytes `span`."""
     word = accelerator.word_bytes
     return {
         "config": run.memory.ports(),
@@ -260,9 +265,10 @@ def _job_entry(accelerator: Accelerator, run: Run, span: tuple[int, int]) -> dic
     }
 
 
-def _result(
+def run_result(
     accelerator: Accelerator, folder: Path, index: int, record: dict[str, Any], span: tuple[int, int]
 ) -> RunResult:
+    """What the bench wrote of a run whose memory it dumped as file number `index`."""
     dump = folder / f"memory.dump.{index}.hex"
     memory = read_image(dump, accelerator.word_bytes) if span[1] > span[0] else np.zeros(0, np.uint8)
     breach = describe_breach(record["breach"], record["breach_cycle"])

@@ -29,7 +29,7 @@ __all__ = ["PROFILED", "TIMED", "TRACED", "Workload", "common_machine", "prepare
 Array = npt.NDArray[Any]
 
 TIMED, PROFILED, TRACED = "timed", "profiled", "traced"
-_PLANNED = ("act_bytes", "weight_words", "line_depth", "window_rows", "tables")
+_PLANNED = ("act_bytes", "weight_words", "line_depth", "window_rows", "acc_words", "tables")
 """What the plan decides of an architecture."""
 
 

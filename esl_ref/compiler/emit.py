@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
@@ -138,7 +138,10 @@ class _Writer:
                 reads += self.spans(task.ifm2, first, last)
             writes = self.spans(task.ofm, first, last) if step.ends and not command["acc_out"] else []
             access = Access(reads, writes, [weight_span], table_read=task.post.table is not None)
-            self.put("compute", command, access, _info(task, first, last, chunk, self.arch.lanes))
+            info = _info(task, first, last, chunk, self.arch.lanes)
+            if task.parts and task.pixels == 1:
+                info = _narrowed(info, task, command, chunk, placement.word, self.arch.lanes)
+            self.put("compute", command, access, info)
 
 
 def _info(task: Task, first: int, last: int, chunk: Chunk, lanes: int) -> CommandInfo:
@@ -148,6 +151,16 @@ def _info(task: Task, first: int, last: int, chunk: Chunk, lanes: int) -> Comman
     reads = (task.ifm.storage.name, *((task.ifm2.storage.name,) if task.ifm2 else ()))
     columns = (0, task.ofm.width * task.pixels)
     return CommandInfo(task.op, reads, (task.tensor,), (first, last - first), columns, (low, high - low), task.layer)
+
+
+def _narrowed(info: CommandInfo, task: Task, command: Command, chunk: Chunk, word: int, lanes: int) -> CommandInfo:
+    """What one of several commands for the same rows writes: its groups and columns, or nothing but sums."""
+    group = chunk.first + (command["wgt_header"] - word) // task.weights.per_group
+    high = min((group + command["groups"]) * lanes, task.ofm.channels)
+    start = command["ofm_start"] - task.ofm.row_offset(info.rows[0]) - task.ofm.channel - group * lanes
+    columns = (start // task.ofm.pixel_stride, command["ox_count"])
+    writes = () if command["acc_out"] else info.writes
+    return replace(info, writes=writes, columns=columns, channels=(group * lanes, high - group * lanes))
 
 
 def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[_Use]:

@@ -135,30 +135,42 @@ def _shares(ctx: Context, op: ir.Conv2D | ir.FullyConnected, make: Callable[[Vie
 
 
 def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
-    """One task, if output channels can share input channels as the lanes do; else one per input channel, if that is
-    not faster anyway."""
-    m, channels, layer_macs = op.multiplier, op.weight.shape[2] // op.multiplier, macs(op, ctx.graph)
-    task = _task(ctx, op, layer_macs)
+    """Multiplier 1: the fastest depthwise mapping. Else the fastest of these: one whose output channels share input
+    channels as the lanes can, one layer per input channel, convolutions of a few input channels each."""
+    task = _task(ctx, op, macs(op, ctx.graph))
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
-    if m == 1:
+    if op.multiplier == 1:
         yield as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
         return
-    apart = []
-    for c in range(channels):
-        part = slice(c * m, (c + 1) * m)
+    channels = weight.shape[2] // op.multiplier
+    ways = [[_from_one_channel(ctx, *each) for each in _by_channels(op, task, weight, 1)]]
+    together = _channels_together(ctx.arch, task.kernel, channels, op.multiplier)
+    if together > 1:
+        ways.append([_as_conv(ctx.arch, *each, ctx.slots) for each in _by_channels(op, task, weight, together)])
+    spread = spread_of(ctx.arch, channels, op.multiplier)
+    if spread is not None and task.dilation == (1, 1) and ctx.slots:
+        shared = task.replace(spread=spread)
+        ways.append([as_depthwise(ctx.arch, shared, weight, op.bias, op.zero_in, op.requant, ctx.slots)])
+    yield from min(ways, key=lambda tasks: sum(cycles_of(ctx.arch, made) for made in tasks))
+
+
+def _by_channels(
+    op: ir.DepthwiseConv2D, task: Task, weight: np.ndarray, together: int
+) -> Iterator[tuple[Task, np.ndarray, np.ndarray, int, Requant]]:
+    """The layer as convolutions of `together` input channels each, with zeros between channels in their weights
+    [O, KH, KW, I]: tasks, weights, biases, zero point and scales."""
+    m, channels = op.multiplier, weight.shape[2] // op.multiplier
+    for c in range(0, channels, together):
+        count = min(together, channels - c)
+        part = slice(c * m, (c + count) * m)
         one = task.replace(
-            ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, 1)),
-            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, m)), macs=layer_macs // channels,
-        )  # fmt: skip
-        taps, requant = weight[:, :, part].transpose(2, 0, 1)[..., None], slice_channels(op.requant, part)
-        apart.append(_from_one_channel(ctx, one, taps, op.bias[part], op.zero_in, requant))
-    spread = spread_of(ctx.arch, channels, m)
-    if spread is None or task.dilation != (1, 1) or not ctx.slots:
-        yield from apart
-        return
-    shared = as_depthwise(ctx.arch, task.replace(spread=spread), weight, op.bias, op.zero_in, op.requant, ctx.slots)
-    faster = cycles_of(ctx.arch, shared) < sum(cycles_of(ctx.arch, one) for one in apart)
-    yield from [shared] if faster else apart
+            ifm=task.ifm.window(0, 0, c, (task.ifm.height, task.ifm.width, count)),
+            ofm=task.ofm.window(0, 0, c * m, (task.ofm.height, task.ofm.width, count * m)),
+            macs=task.macs * count // channels,
+        )
+        own = np.repeat(np.eye(count, dtype=np.int64), m, axis=0)  # [output, input]: whether it is its own
+        taps = weight[:, :, part].transpose(2, 0, 1)[..., None] * own[:, None, None]
+        yield one, taps, op.bias[part], op.zero_in, slice_channels(op.requant, part)
 
 
 def _from_one_channel(
@@ -173,6 +185,17 @@ def _from_one_channel(
     taps = weight[..., 0].transpose(1, 2, 0)
     window = as_depthwise(ctx.arch, shared, taps, bias, zero_in, requant, ctx.slots)
     return min(conv, window, key=lambda made: cycles_of(ctx.arch, made))
+
+
+def _channels_together(arch: Arch, kernel: tuple[int, int], channels: int, multiplier: int) -> int:
+    """Input channels per convolution of a depthwise layer with a multiplier, for the fewest array cycles."""
+
+    def cycles(count: int) -> int:
+        bytes_, runs = (kernel[1] * channels, 1) if count == channels else (count, kernel[1])
+        slices = -(-channels // count)
+        return slices * -(-count * multiplier // arch.lanes) * kernel[0] * runs * -(-bytes_ // arch.lanes)
+
+    return min(range(1, channels + 1), key=cycles)
 
 
 def fully_connected(ctx: Context, op: ir.FullyConnected) -> Iterator[Task]:

@@ -63,22 +63,24 @@ def as_depthwise(arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int,
         made = task.replace(opcode=opcode, weights=weights)
         if opcode is Opcode.DEPTHWISE_TAPS:
             made = made.replace(runs=task.kernel[1], run_step=task.dilation[1] * task.ifm.pixel_stride)
-        found.append(_summed(arch, made, parts, slots))
+        way = _summed(arch, made, parts, slots)
+        found += [way] if way else []
     return min(found, key=lambda made: _cycles(arch, made))
 
 
-def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task:
-    """The task by one command, or in parts: in the widest strips of columns whose rows the line buffers hold."""
+def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task | None:
+    """The task by one command, or in parts: in the widest strips of columns whose rows the line buffers hold, None if
+    they are too short for any."""
     if len(parts) == 1 and parts[0].groups is None:
         return task.replace(column=parts[0].column, chunks=parts[0].chunks)
     width, each = task.ofm.width, tuple(_ordered(parts))
     task = task.replace(column=any(part.column for part in parts))
-    least = -(-width // slots)
-    for strips in range(least, width + 1):
-        made = task.replace(parts=Parts(each, slots, -(-width // strips), keeps=True))
+    sizes = dict.fromkeys(-(-width // strips) for strips in range(-(-width // slots), width + 1))
+    for keeps, wide in product((True, False), sizes):
+        made = task.replace(parts=Parts(each, slots, wide, keeps))
         if columns_of(made) <= arch.line_depth:
             return made
-    return task.replace(parts=Parts(each, slots, -(-width // least)))
+    return None
 
 
 def _cycles(arch: Arch, task: Task) -> int:

@@ -23,12 +23,11 @@ class Counts:
 
     def over(self, targets: tuple[int, int, int]) -> list[int] | None:
         """First cycle in which each target is reached; None while one of them is not known yet."""
-        times = []
-        for since, target in zip(self.since, targets, strict=True):
-            if target >= len(since):
-                return None
-            times.append(since[target])
-        return times
+        loads, stores, computes = self.since  # looked at for every event: no loop
+        load, store, compute = targets
+        if load >= len(loads) or store >= len(stores) or compute >= len(computes):
+            return None
+        return [loads[load], stores[store], computes[compute]]
 
     @staticmethod
     def targets(command: Command, before: tuple[int, int, int]) -> tuple[int, int, int]:

@@ -66,8 +66,10 @@ class Engine:
     def _start(self, now: int) -> None:
         context, index = self._context, self._held
         assert index is not None
+        if now < self._held_at + _EXAMINED or self._in_flight >= context.engine.in_flight:
+            return
         over = context.counts.over(context.targets[index])
-        if now < self._held_at + _EXAMINED or over is None or self._in_flight >= context.engine.in_flight:
+        if over is None:
             return
         if now < self._busy_until or now <= max(over):
             # Waits are seen one cycle late; the predecessor's last issue is a cycle in which this one may start.

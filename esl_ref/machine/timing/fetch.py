@@ -82,7 +82,9 @@ class Fetch:
 
     def step(self, now: int) -> None:
         room = self._arch.queue_depth - self._in_flight
-        if self._ended or any(queue.used >= room for queue in self._queues) or not self._bus.ready(FETCH, now):
+        first, second, third = self._queues
+        full = first.used >= room or second.used >= room or third.used >= room
+        if full or self._ended or not self._bus.ready(FETCH, now):
             return
         index, self._asked = self._asked, self._asked + 1
         address, beats = self._address + index * COMMAND_BYTES, COMMAND_BYTES // self._arch.axi_bytes

@@ -31,12 +31,12 @@ class Kernel:
         heapq.heappush(self._due, (cycle, self._order, change))
 
     def run(self, units: Sequence[Unit]) -> None:
-        due = self._due
+        due, pop, steps = self._due, heapq.heappop, [unit.step for unit in units]
         while due:
             now = due[0][0]
             while due and due[0][0] == now:
-                change = heapq.heappop(due)[2]
+                change = pop(due)[2]
                 if change is not None:
                     change()
-            for unit in units:
-                unit.step(now)
+            for step in steps:
+                step(now)
