@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,6 +13,26 @@ from rich.progress import Progress
 from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
 
 __all__ = ["command"]
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on a terminal; elsewhere a line per stage, so that a log shows what takes minutes."""
+    console = progress_console()
+    said = ""
+
+    def line(stage: str, done: int, of: int) -> None:
+        nonlocal said
+        if stage != said:
+            console.print(f"{stage}: {of} mutants" if of else stage)
+            said = stage
+
+    if not console.is_terminal:
+        yield line
+        return
+    with Progress(console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda stage, done, of: bar.update(task, description=stage, completed=done, total=of or None)
 
 
 @click.command("mutate")
@@ -50,16 +72,14 @@ def command(
     from sim.mutation.stimuli import stages
 
     arch = load(arch_name)
-    with Progress(console=progress_console(), transient=True) as bar:
-        task = bar.add_task("generating and Verilating", total=None)
+    with _progress() as progress:
+        progress("generating and Verilating", 0, 0)
         design = design_of(arch)
         mutated = build_mutants(design, mutants, seed)
         runs = list(stages(arch, layers, seed))
-        campaign = run_campaign(
-            mutated, runs, out / "run",
-            lambda stage, done, of: bar.update(task, description=stage, completed=done, total=of),
-        )  # fmt: skip
-        bar.update(task, description="coverage", completed=0, total=None)
+        campaign = run_campaign(mutated, runs, out / "run", progress)
+        if coverage:
+            progress("Verilating again and measuring coverage", 0, 0)
         covered = measure(design, runs, out / "coverage") if coverage else {}
     write_json(json_file, {
         "arch": arch_name, "seed": seed, "layers": layers, "places": mutated.places, "sites": mutated.sites,

@@ -88,8 +88,8 @@ def _summary(campaign: Campaign) -> Iterator[str]:
 
 def _where(fate: Fate) -> str:
     site = fate.mutant.site
-    named = "" if site.signal.startswith("$") else f" '{site.signal.lstrip(chr(92))}'"
-    return f"{site.source} in {site.module.lstrip(chr(92))}{named}"
+    named = f" '{site.signal[1:]}'" if site.signal.startswith("\\") else ""
+    return f"{site.source} in {site.module[1:]}{named}"
 
 
 def as_record(campaign: Campaign, coverage: Mapping[str, UnitCoverage]) -> dict[str, Any]:
