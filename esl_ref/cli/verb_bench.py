@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def _made(name: str, settings: Any, say: Callable[[str], None] = lambda what: No
     return table, round(time.perf_counter() - started, 2)
 
 
-def _one_by_one(names: Sequence[str], settings: Any) -> Iterator[tuple[str, Any, float]]:
+def _one_by_one(names: Sequence[str], settings: Callable[[str], Any]) -> Iterator[tuple[str, Any, float]]:
     """Tables in order; what is being worked on in the status line, or, in a log, line by line."""
     console = progress_console()
     for name in names:
@@ -80,7 +81,7 @@ def _one_by_one(names: Sequence[str], settings: Any) -> Iterator[tuple[str, Any,
                 else:
                     console.print(f"{name}: {what}")
 
-            yield (name, *_made(name, settings, say))
+            yield (name, *_made(name, settings(name), say))
 
 
 def _side_by_side(names: Sequence[str], settings: Any, jobs: int) -> Iterator[tuple[str, Any, float]]:
@@ -107,16 +108,26 @@ def _side_by_side(names: Sequence[str], settings: Any, jobs: int) -> Iterator[tu
 def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, jobs: int, json_file: Path | None) -> None:
     """Tables of the planning methods: allocation, arenas, restructuring, mdfi, mafat, fdt, ilp, front, and joint.
 
-    With Programs: tiles, limits, programs, utilisation. FILE of --json is written anew after every table, so that what
-    is done survives an interruption.
+    With Programs: tiles, limits, programs, utilisation. FILE of --json is written anew after every row (with --jobs,
+    after every table), so that what is done survives an interruption.
     """
     from esl_ref.planner.tables import TABLES, Settings
 
     if unknown := [name for name in names if name not in TABLES]:
         raise InputError(f"no table '{unknown[0]}'", hint=f"there are: {', '.join(TABLES)}")
-    settings, wanted = Settings(data, seconds, seed), names or tuple(TABLES)
-    made = _one_by_one(wanted, settings) if jobs == 1 else _side_by_side(wanted, settings, jobs)
+    wanted = names or tuple(TABLES)
     report: dict[str, Any] = {}
+
+    def keep(name: str, row: tuple[Any, ...]) -> None:
+        """A row of a table in the making, for what survives an interruption."""
+        report.setdefault(name, {"unfinished": []})["unfinished"].append(row)
+        if str(json_file) != "-":
+            write_json(json_file, report)
+
+    if jobs == 1:
+        made = _one_by_one(wanted, lambda name: Settings(data, seconds, seed, partial(keep, name)))
+    else:
+        made = _side_by_side(wanted, Settings(data, seconds, seed), jobs)
     for name, table, elapsed in made:
         report[name] = {"title": table.title, "rows": table.records(), "summary": table.summary, "seconds": elapsed}
         if str(json_file) != "-":
@@ -129,7 +140,7 @@ def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, jobs:
 @command.command("memory")
 @click.option("--only", "names", multiple=True, metavar="CFG", help="Only this network; may be given several times.")
 @click.option("--all", "everything", is_flag=True, help="Also networks of more than 5 GMAC: minutes.")
-@click.option("--repeat", type=click.IntRange(min=1), default=2, show_default=True, help="Runs of each, for the time.")
+@click.option("--repeat", type=click.IntRange(min=1), default=2, show_default=True, help="Processes of each, in turn.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), envvar="ESL_REF_DATA",
               default=Path("../shared/data"), show_default=True, help="Folder of third-party instances.")  # fmt: skip
 @json_option

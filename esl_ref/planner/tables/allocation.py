@@ -16,7 +16,7 @@ __all__ = ["make"]
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """One row per instance below `planner/`."""
-    rows = []
+    rows = settings.rows()
     for path in sorted(settings.folder("planner").glob("*/*.csv")):
         say(path.name)
         rows.append(_row(path, settings))

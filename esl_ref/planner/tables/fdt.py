@@ -21,7 +21,7 @@ _MODELS = ("kws", "txt", "mw", "cif", "ssd_mobilenet_v1_075", "resnet8", "vww")
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """int8 for every model, and TXT in float32 with two numbers of parts, as published."""
-    rows = []
+    rows = settings.rows()
     for name in _MODELS:
         say(name)
         rows.append(_row(name, workload(name), settings))

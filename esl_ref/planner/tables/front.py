@@ -16,7 +16,7 @@ _MODELS = ("kws", "resnet8", "vww", "txt", "mobilenet_v2_035_144", "resnet18", "
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Undominated plans of each model, fewest on-chip bytes first."""
-    rows = []
+    rows = settings.rows()
     for name in _MODELS:
         say(name)
         graph = workload(name)

@@ -17,7 +17,7 @@ _NETWORKS = ("alexnet", "vgg16", "googlenet", "resnet18", "squeezenet11")
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Cycles of the ESL machine on `base`; bytes of activation SRAM and weight SRAM together."""
-    rows = []
+    rows = settings.rows()
     for name in _NETWORKS:
         graph = workload(name)
         with timer() as timing:

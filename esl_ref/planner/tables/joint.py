@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from esl_ref.errors import PlanError
 from esl_ref.planner.shapes import SINGLE, plan_shapes
@@ -18,7 +17,7 @@ _METHODS = (*SINGLE, "rows")
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Fewest bytes of tensors that each method finds, int8."""
-    rows: list[tuple[Any, ...]] = []
+    rows = settings.rows()
     for name in NAMES:
         say(name)
         graph = workload(name)

@@ -55,7 +55,7 @@ def configuration(graph: Graph, text: str) -> tuple[int, Planned]:
 
 def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
     """Published configurations: predicted bytes against the arena of the Program that runs them."""
-    graph, rows = first_layers(), []
+    graph, rows = first_layers(), settings.rows()
     for text in CONFIGS:
         say(text)
         with timer() as clock:
@@ -75,7 +75,7 @@ def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
 
 def limits(settings: Settings, say: Callable[[str], None]) -> Table:
     """Cycles within a limit by unfused layers, MAFAT, and the best plan of any method; on two memories."""
-    graph, rows = first_layers(), []
+    graph, rows = first_layers(), settings.rows()
     effort = Effort(seconds=min(60.0, settings.seconds), seed=settings.seed)
     say("rows")
     streamed = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort))]

@@ -25,7 +25,7 @@ def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Float32 bytes with the whole network input and output counted, as MAFAT does."""
     graph = workload("yolo_v2").until("conv12").with_itemsize(4)
     mafat = Mafat(graph)
-    rows: list[tuple[Any, ...]] = []
+    rows = settings.rows()
     for text in _CONFIGS:
         say(text)
         with timer() as clock:

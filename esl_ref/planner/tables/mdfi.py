@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from esl_ref.errors import UnsupportedError
 from esl_ref.frontends.darknet import read_network
@@ -34,7 +33,7 @@ def _stock(folder: Path) -> list[Network]:
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Float32 bytes as Darknet counts them; the joint planner's are float32 too."""
-    rows: list[tuple[Any, ...]] = []
+    rows = settings.rows()
     for network in _stock(settings.folder("darknet", "cfg_pjreddie")):
         say(network.name)
         c = compare(network)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from esl_ref import arch
 from esl_ref.errors import PlanError
@@ -38,7 +37,7 @@ def models(settings: Settings) -> Iterator[tuple[str, Graph]]:
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """On `base`, every method without a budget; then the joint one with the method's arena as its budget."""
-    rows: list[tuple[Any, ...]] = []
+    rows = settings.rows()
     for name, graph in models(settings):
         whole = plan_model(graph, arch.load("base"), "layerwise")
         for method in METHODS[1:]:

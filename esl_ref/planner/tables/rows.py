@@ -22,7 +22,7 @@ _WORK = 1.086
 
 def restructuring(settings: Settings, say: Callable[[str], None]) -> Table:
     """Activation bytes (int8, network input counted): layer by layer, in slices, in streamed rows."""
-    rows = []
+    rows = settings.rows()
     for name in _FIVE:
         say(name)
         graph = workload(name)
@@ -54,7 +54,7 @@ def restructuring(settings: Settings, say: Callable[[str], None]) -> Table:
 
 def arenas(settings: Settings, say: Callable[[str], None]) -> Table:
     """Small networks against published arenas that split rows but keep buffers rectangular."""
-    rows = []
+    rows = settings.rows()
     for name, published in _PUBLISHED.items():
         say(name)
         graph = workload(name)

@@ -8,20 +8,43 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from esl_ref.errors import InputError
 
 __all__ = ["Maker", "Settings", "Table", "Timer", "mean", "percent", "timer"]
 
 
+Row: TypeAlias = tuple[Any, ...]
+
+
+class _Rows(list[Row]):
+    """Rows of a table in the making: somebody is told of each, so that it survives an interruption."""
+
+    def __init__(self, found: Callable[[Row], None]) -> None:
+        self._found = found
+
+    def append(self, row: Row) -> None:
+        super().append(row)
+        self._found(row)
+
+
+def _nobody(row: Row) -> None:
+    """Rows are told to nobody."""
+
+
 @dataclass(frozen=True)
 class Settings:
-    """Where third-party instances lie, seconds a single search may take, and the seed."""
+    """Where third-party instances lie, seconds a single search may take, the seed, and who is told of every row."""
 
     data: Path
     seconds: float = 60.0
     seed: int = 0
+    found: Callable[[Row], None] = _nobody
+
+    def rows(self) -> list[Row]:
+        """An empty list for the rows of a table."""
+        return _Rows(self.found)
 
     def folder(self, *parts: str) -> Path:
         """A folder of the data; InputError if it is absent."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from esl_ref import arch
 from esl_ref.bounds import network_bound
@@ -33,7 +32,7 @@ _ELSEWHERE = {
 
 def make(settings: Settings, say: Callable[[str], None]) -> Table:
     """Seeded weights, whole layers one after the other, activations on chip."""
-    rows: list[tuple[Any, ...]] = []
+    rows = settings.rows()
     base = arch.load("base")
     for name in NETWORKS:
         say(name)

@@ -35,13 +35,15 @@ def test_arenas_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_is_done_survives_an_interruption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(settings: Settings, say: object) -> Table:
+        settings.rows().append((2, "b"))
         raise KeyboardInterrupt
 
     monkeypatch.setitem(TABLES, "quick", lambda settings, say: Table("quick", "Q", ("a",), ((1,),)))
     monkeypatch.setitem(TABLES, "long", interrupted)
     target = tmp_path / "r.json"
     run("--table", "quick", "--table", "long", "--json", str(target))
-    assert json.loads(target.read_text())["quick"]["rows"] == [{"a": 1}]
+    report = json.loads(target.read_text())
+    assert report["quick"]["rows"] == [{"a": 1}] and report["long"] == {"unfinished": [[2, "b"]]}
 
 
 def test_tables_in_two_processes(tmp_path: Path) -> None:
