@@ -19,7 +19,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def a_plan(*buffers: BufferRow, height: int = 100, steps: int = 4, fields: int = 1) -> PlanReport:
-    segment = SegmentReport("net.0", (), steps, 9, buffers, height, height, 50, {"CYCLES": 50}, 0, 0, 0)
+    segment = SegmentReport("net.0", (), steps, 9, buffers, height, height, 50, {"CYCLES": 50}, 0, 0, 0, height, "b")
     bounds = Bound(1, 2, 3)
     return PlanReport("net <1>", {"name": "base"}, "0" * 16, (segment,) * fields, (), 50, bounds, {})
 
