@@ -73,14 +73,14 @@ def command(
 
     arch = load(arch_name)
     with _progress() as progress:
-        progress("generating and Verilating", 0, 0)
-        design = design_of(arch)
-        mutated = build_mutants(design, mutants, seed)
-        runs = list(stages(arch, layers, seed))
-        campaign = run_campaign(mutated, runs, out / "run", progress)
+        progress("generating", 0, 0)
+        design, runs = design_of(arch), list(stages(arch, layers, seed))
         if coverage:
-            progress("Verilating again and measuring coverage", 0, 0)
+            progress("Verilating for coverage, and measuring it", 0, 0)
         covered = measure(design, runs, out / "coverage") if coverage else {}
+        progress("Verilating with mutants", 0, 0)
+        mutated = build_mutants(design, mutants, seed)
+        campaign = run_campaign(mutated, runs, out / "run", progress)
     write_json(json_file, {
         "arch": arch_name, "seed": seed, "layers": layers, "places": mutated.places, "sites": mutated.sites,
         **as_record(campaign, covered),

@@ -126,6 +126,12 @@ class _Editor:
         return "{ " + " ".join(parts) + " }" if width > 1 else parts[0]
 
     def _mutate_process(self, process: Process, mutant: Mutant) -> None:
+        if mutant.site.what == "reset":
+            for number in mutant.site.path:
+                reset = process.body[number]
+                assert isinstance(reset, Switch) and isinstance(value := reset.cases[0][1][0], Assign)
+                value.right = self._constant(value.right, mutant)
+            return
         *way, last = mutant.site.path
         body: list[Node] = process.body
         for node, case in zip(way[::2], way[1::2], strict=True):
@@ -134,8 +140,6 @@ class _Editor:
         found = body[last]
         if isinstance(found, Switch):
             found.value = self._condition(found.value, mutant)
-        elif isinstance(found, Assign) and mutant.site.what == "reset":
-            found.right = self._constant(found.right, mutant)
         elif isinstance(found, Assign):
             dropped = dataclasses.replace(found)
             body[last] = Switch(self.selected(mutant), [("1'0", [dropped])])

@@ -8,6 +8,7 @@ character 1) and value (after character 2) in quotes, then how often the point w
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ __all__ = ["UnitCoverage", "by_unit", "measure", "points"]
 _VERILOG = "esl_accel.v"
 _POINT = re.compile(r"^C '(.*)' (\d+)$")
 _SOURCE = re.compile(r'\(\* src = "([^"|]*)')
+_DUMMY = "if (\\$auto$verilog_backend"
+"""Yosys puts such an empty branch, never taken, into every process, so that simulators run it at time 0."""
 _MODULE = re.compile(r"^module (\S+?)\s*\(")
 
 
@@ -49,13 +52,14 @@ def measure(design: Design, stages: Iterable[Stage], folder: Path) -> dict[str, 
         verilog, data_width=8 * design.arch.axi_bytes, bytes_log2=LEAST_BYTES_LOG2, args=["--coverage-line"]
     )
     runs = [stimulus.run for stage in stages for stimulus in stage.stimuli]
-    data = folder / "coverage.dat"
-    data.unlink(missing_ok=True)
-    run_programs(accelerator, runs, folder=folder)
-    if not data.is_file():
-        raise CheckFailed("the simulator wrote no coverage", where=str(data))
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / _VERILOG).write_text(verilog)
-    return by_unit(points(data.read_text()), verilog)
+    with tempfile.TemporaryDirectory(dir=folder.resolve(), prefix="run-") as scratch:
+        run_programs(accelerator, runs, folder=Path(scratch))
+        data = Path(scratch) / "coverage.dat"
+        if not data.is_file():
+            raise CheckFailed("the simulator wrote no coverage", where=str(data))
+        return by_unit(points(data.read_text()), verilog)
 
 
 def points(data: str) -> Iterator[tuple[int, int]]:
@@ -71,9 +75,11 @@ def points(data: str) -> Iterator[tuple[int, int]]:
 
 def by_unit(found: Iterable[tuple[int, int]], verilog: str) -> dict[str, UnitCoverage]:
     """Points sorted to the units that the Verilog's `src` attributes name."""
-    places = _places(verilog)
+    places, text = _places(verilog), verilog.splitlines()
     lists: dict[str, list[tuple[str, int]]] = {}
     for line, count in found:
+        if _DUMMY in text[line - 1]:
+            continue
         source, module = places[line - 1]
         lists.setdefault(unit_name(source, module), []).append((f"{source} ({_VERILOG}:{line})", count))
     return {

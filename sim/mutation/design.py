@@ -51,16 +51,16 @@ def design_of(arch: Arch) -> Design:
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
         scratch = kept.with_suffix(f".{os.getpid()}")
-        scratch.write_text(_relative(rtlil_reproducibly(arch)))
+        scratch.write_text(rtlil_reproducibly(arch))
         scratch.rename(kept)
-    text = kept.read_text()
+    text = _relative(kept.read_text())
     return Design(arch, text, parse(text))
 
 
 def _relative(text: str) -> str:
-    """Source names from the repository's top, or from that of other packages: the same on every machine."""
+    """Source names from the repository's top, or that of other packages, or bare: the same on every machine."""
     own = text.replace(f'"{Path(rtl.__file__).parents[1]}/', '"')
-    return re.sub(r'src "[^"]*/(?:site|dist)-packages/', 'src "', own)
+    return re.sub(r'src "/?(?:[^"]*/(?:site|dist)-packages/|/[^"]*/)', 'src "', own)
 
 
 def build_mutants(design: Design, count: int, seed: int) -> Mutated:

@@ -33,8 +33,9 @@ _CONSTANT = re.compile(r"\d+'[01]+$")
 class Site:
     """One thing in one module, and the operators that apply there.
 
-    `item` is the index within the module; `path` leads to a node of a process: (node, case, node, ...). `what` is the
-    cell type, or `condition`, `assignment`, `reset`. `bits` of `width` are read somewhere: those can be mutated.
+    `item` is the index within the module; `path` leads to a node of a process: (node, case, node, ...), or names its
+    resets. `what` is the cell type, or `condition`, `assignment`, `reset`. `bits` of `width` are read somewhere: those
+    can be mutated.
     """
 
     module: str
@@ -131,22 +132,41 @@ def _process_sites(module: str, index: int, process: Process, registers: Mapping
         bits = tuple(range(width))
         return Site(module, index, path, what, width, bits, process.source, registers.get(first, first), (operator,))
 
-    def walk(body: list[Node], path: tuple[int, ...], in_reset: bool) -> Iterator[Site]:
+    resets = _reset_switches(process.body)
+
+    def walk(body: list[Node], path: tuple[int, ...]) -> Iterator[Site]:
         for number, node in enumerate(body):
             here = (*path, number)
             if isinstance(node, Assign):
-                if in_reset and _CONSTANT.match(node.right):
-                    yield site(here, "reset", len(node.right.partition("'")[2]), "reset value, bit inverted")
-                elif path:
-                    yield site(here, "assignment", 1, "assignment dropped")
-                continue
-            resets = node.value.split()[0] == "\\rst"
-            if not resets:
+                yield from (site(here, "assignment", 1, "assignment dropped"),) if path else ()
+            elif path or number not in resets:
                 yield site(here, "condition", _pattern_width(node), "condition bit inverted")
-            for case, (_, inner) in enumerate(node.cases):
-                yield from walk(inner, (*here, case), resets)
+                for case, (_, inner) in enumerate(node.cases):
+                    yield from walk(inner, (*here, case))
 
-    yield from walk(process.body, (), False)
+    yield from walk(process.body, ())
+    if resets and (value := _reset_value(process.body[-1])):
+        yield site(tuple(resets), "reset", len(value.right.partition("'")[2]), "reset value, bit inverted")
+
+
+def _reset_switches(body: list[Node]) -> list[int]:
+    """Indices of the switches at the end of a register's process that give it its reset value: the clock domain's
+    reset, and every `ResetInserter` around it. All come from one `init` in the source, so one mutant changes all."""
+    found: list[int] = []
+    wanted = _reset_value(body[-1]) if isinstance(body[-1], Switch) and body[-1].value.split()[0] == "\\rst" else None
+    for number in reversed(range(len(body))):
+        if wanted is None or _reset_value(body[number]) != wanted:
+            break
+        found.insert(0, number)
+    return found
+
+
+def _reset_value(node: Node) -> Assign | None:
+    """The assignment of a switch that, if one bit is 1, assigns a constant, and does nothing else."""
+    if not isinstance(node, Switch) or len(node.cases) != 1 or node.cases[0][0] != "1'1" or len(node.cases[0][1]) != 1:
+        return None
+    (only,) = node.cases[0][1]
+    return only if isinstance(only, Assign) and _CONSTANT.match(only.right) else None
 
 
 def _pattern_width(node: Switch) -> int:

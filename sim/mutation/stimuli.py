@@ -28,6 +28,8 @@ __all__ = ["Expected", "Stage", "Stimulus", "stages"]
 
 LAYERS_PER_STAGE = 10
 _STALL = 0.2
+_SPEEDS = ((32, 0), (2, 0), (90, 0), (32, 3), (300, 1))
+"""Latency and gap."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Expected:
     free       nothing is demanded of the run but that it ends: the next one tells
     memory     all of external memory as far as the image reaches, without the bytes `unknown` (profile records)
     cycles     by the timing model, which knows no random stalls; `counters` likewise
-    turns      (command index, tag, cycle) of the profile records
+    marks      (command index, tag) of the profile records, sorted
+    turns      (command index, tag, cycle) of the profile records in order, by the timing model
     registers  address -> value after the run; `responses` of the register writes, `during` (value, response) while busy
     """
 
@@ -49,6 +52,7 @@ class Expected:
     free: bool = False
     cycles: int | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
+    marks: tuple[tuple[int, int], ...] = ()
     turns: tuple[tuple[int, int, int], ...] = ()
     registers: Mapping[int, int] = field(default_factory=dict)
     responses: tuple[int, ...] = ()
@@ -77,7 +81,8 @@ class Stage:
 
 
 def stages(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
-    """The embedded model with every tensor stored, register accesses, broken Programs and buses, random layers."""
+    """The embedded model with every tensor stored, register accesses, broken Programs and buses, as many profile
+    records as can be, random layers."""
     graph = load(embedded_path())
     workload = prepare(graph, executor.random_inputs(graph, seed), arch, sized=arch)
     network = workload.job(0, TRACED, MemoryTiming(), profile=True)
@@ -87,6 +92,7 @@ def stages(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
     whole, golden = chain_job(arch, seed)
     after = _good(whole, golden)
     yield Stage("errors", tuple(s for case in error_cases(whole) for s in (_bad(*case), after)))
+    yield Stage("records", tuple(_good(job, golden) for job in _busy_profile(whole)))
     yield from _random(arch, layers, seed)
 
 
@@ -96,8 +102,16 @@ def _small(arch: Arch, seed: int) -> Case:
     return next(case for case in made if case is not None and 600 <= prediction(case.job).cycles <= 1500)
 
 
+def _busy_profile(whole: Job) -> Iterator[Job]:
+    """Every command but HEADER and END has a profile record: on a fast memory, and on some too slow for them."""
+    stamped = [c.replace(stamp=1) if "tag" in c.fields else c for c in whole.program.commands]
+    program = dataclasses.replace(whole.program, commands=tuple(stamped))
+    for memory in (MemoryTiming(2), MemoryTiming(300, 3), MemoryTiming(90, 15, 0.5)):
+        yield Job(f"records of all commands, latency {memory.latency}", program, whole.inputs, memory, profile=True)
+
+
 def _random(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
-    """Every second layer on a memory that stalls, whose cycles nothing predicts."""
+    """On memories of several speeds; every second layer on one that stalls, whose cycles nothing predicts."""
     for first in range(0, layers, LAYERS_PER_STAGE):
         numbers = range(first, min(first + LAYERS_PER_STAGE, layers))
         cases = [_layer(1000 * seed + n, arch, stall=_STALL * (n % 2)) for n in numbers]
@@ -107,7 +121,8 @@ def _random(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
 
 
 def _layer(seed: int, arch: Arch, *, stall: float) -> Case | None:
-    case = case_of(random_spec(seed, arch.lanes), arch, MemoryTiming(stall=stall, seed=seed))
+    latency, gap = _SPEEDS[seed % len(_SPEEDS)]
+    case = case_of(random_spec(seed, arch.lanes), arch, MemoryTiming(latency, gap, stall, seed))
     return case and dataclasses.replace(case, job=dataclasses.replace(case.job, profile=True))
 
 
@@ -115,7 +130,8 @@ def _good(job: Job, golden: Mapping[str, Any]) -> Stimulus:
     """A job whose result is known in full."""
     records = job.bases().profile
     end = records + PROFILE_RECORD * job.program.stamped() if records else 0
-    expected = Expected(golden, bytes(memory_after(job)), (records, end))
+    stamped = [(i, c["tag"]) for i, c in enumerate(job.program.commands) if records and c.fields.get("stamp")]
+    expected = Expected(golden, bytes(memory_after(job)), (records, end), marks=tuple(stamped))
     if not job.memory.stall:
         timing = prediction(job)
         turns = tuple((t.index, t.layer, t.complete) for t in timing.turns) if job.profile else ()

@@ -15,7 +15,8 @@ module \\esl_accel.a (clk, x);
 endmodule
 module \\esl_accel.b_1 (clk);
   (* src = "lib/amaranth/lib/stream.py:7|other.py:1" *)
-  always @*
+  always @* begin
+    if (\\$auto$verilog_backend.cc:2355:dump_module$3 ) begin end
 """
 
 
@@ -31,7 +32,7 @@ def test_points_of_the_accelerator_only() -> None:
 
 
 def test_units() -> None:
-    units = by_unit([(4, 7), (5, 0), (10, 3)], VERILOG)
+    units = by_unit([(4, 7), (5, 0), (10, 3), (11, 0)], VERILOG)
     assert units == {
         "rtl/a.py": UnitCoverage(2, 1, ("rtl/a.py:5 (esl_accel.v:5)",)), "b": UnitCoverage(1, 1, ()),
     }  # fmt: skip

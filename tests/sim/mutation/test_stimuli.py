@@ -38,10 +38,10 @@ def test_every_error_code_is_provoked() -> None:
 
 def test_stages_are_seeded_and_expect_what_is_known() -> None:
     first, again = (list(stages(arch.load("tiny"), 12, 5)) for _ in range(2))
-    assert [s.name for s in first] == ["network", "registers", "errors", "layers 1 to 10", "layers 11 to 12"]
+    assert [s.name for s in first] == ["network", "registers", "errors", "records", "layers 1 to 10", "layers 11 to 12"]
     for one, other in zip(first, again, strict=True):
         assert [s.expected.memory for s in one.stimuli] == [s.expected.memory for s in other.stimuli]
-    network, layers = first[0].stimuli[0].expected, first[3].stimuli
+    network, layers = first[0].stimuli[0].expected, first[4].stimuli
     assert network.cycles and network.turns and len(network.tensors) > 10
     assert {s.expected.cycles is None for s in layers} == {True, False}
     assert all(s.expected.cycles is None for s in layers if s.job.memory.stall)
