@@ -104,7 +104,7 @@ def integer_graph(model: str | Path, options: NetworkOptions) -> Graph:
             "are meant, accuracy is not (--calibrate DATA, or `esl-ref quantise`)",
             soft_wrap=True,
         )
-        data, how = from_seed(graph, 0), Options(Method.MINMAX, correct_bias=False, equalise=False)
+        data, how = from_seed(graph, 0), Options(Method.MINMAX, compensate=False, equalise=False)
     else:
         data, how = from_path(graph, options.calibrate), Options()
     with progress_bar("quantising", len(data) * how.passes) as advance:

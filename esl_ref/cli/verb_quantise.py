@@ -34,12 +34,14 @@ _SHOWN = 10
 @click.option("--percentile", "percent", type=click.FloatRange(50, 100, min_open=True), default=99.99,
               show_default=True, help="Share of values that the method percentile covers.")  # fmt: skip
 @click.option("--samples", type=click.IntRange(min=1), default=64, show_default=True, help="Most samples to take.")
-@click.option("--crops", type=click.IntRange(0, 64), default=0, show_default=True,
-              help="Also so many random, partly mirrored parts of each picture: for few pictures.")  # fmt: skip
+@click.option("--crops", type=click.IntRange(0, 64),
+              help="Also so many random parts of each picture, partly mirrored, darker or paler; where not given, as "
+              "many as make two dozen samples.")  # fmt: skip
 @click.option("--pixels", nargs=2, type=float, default=(0.0, 1.0), show_default=True, metavar="LOW HIGH",
               help="Real numbers that the network takes a picture's 0 and 255 for.")  # fmt: skip
 @click.option("--equalise/--no-equalise", default=True, help="Even out channels between layers where noise falls.")
-@click.option("--correct-bias/--no-correct-bias", default=True, help="Take the mean error of rounded weights out.")
+@click.option("--compensate/--no-compensate", default=True,
+              help="Let the weights of each layer make up for the rounding before it.")  # fmt: skip
 @click.option("--layers", is_flag=True, help="Print every layer, not only those that cost most.")
 @json_option
 def command(model: Path, weights: str | None, out: Path, json_file: Path | None, layers: bool, **given: Any) -> None:
@@ -69,9 +71,10 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
         raise InputError("is quantised already", where=str(model))
     data = from_path(graph, given["calibrate"], limit=given["samples"], crops=given["crops"], pixels=given["pixels"])
     options = Options(
-        Method(given["method"]), given["percent"], correct_bias=given["correct_bias"], equalise=given["equalise"]
+        Method(given["method"]), given["percent"], compensate=given["compensate"], equalise=given["equalise"]
     )
-    judged = data.some(_SHOWN)
+    shown = min(_SHOWN, given["samples"])
+    judged = from_path(graph, given["calibrate"], limit=shown, crops=0, pixels=given["pixels"])
     with progress_bar("calibrating and comparing", len(data) * options.passes + len(judged)) as advance:
         result = quantise(graph, data, options, advance)
         report = evaluate(result.prepared, result.graph, judged, advance)

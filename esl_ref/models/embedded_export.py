@@ -20,7 +20,7 @@ from esl_ref.quantiser.data import CalibrationSet
 
 __all__ = ["OPTIONS", "calibration_set", "export_float", "export_int8", "float_graph", "quantised"]
 
-OPTIONS = Options(Method.MINMAX, correct_bias=False, equalise=False)
+OPTIONS = Options(Method.MINMAX, compensate=False, equalise=False)
 """As plain as converters are: nothing else pays on so small a model."""
 
 _DESCRIPTION = "embedded digit classifier"

@@ -13,6 +13,7 @@ from esl_ref.floating.graph import FloatGraph
 from esl_ref.frontends.tflite.importer import HEADS, load_bytes
 from esl_ref.ir import Graph
 from esl_ref.quantiser.calibrate import Progress, calibrate
+from esl_ref.quantiser.compensate import compensate
 from esl_ref.quantiser.data import CalibrationSet
 from esl_ref.quantiser.equalise import equalise
 from esl_ref.quantiser.export import Export
@@ -27,18 +28,18 @@ __all__ = ["Options", "Quantised", "export_float", "quantise"]
 @dataclass(frozen=True)
 class Options:
     """How to quantise. `percent` of the values are covered by the method percentile; `tolerance` is in decibels (see
-    `scales.assign`)."""
+    `scales.assign`). `compensate` lets weights make up for the rounding before them, `equalise` evens out channels."""
 
     method: Method = Method.MSE
     percent: float = 99.99
     tolerance: float = 3.0
-    correct_bias: bool = True
+    compensate: bool = True
     equalise: bool = True
 
     @property
     def passes(self) -> int:
         """How often the samples are gone through."""
-        return 2 if self.equalise else 1
+        return 1 + self.equalise + self.compensate
 
 
 @dataclass(frozen=True)
@@ -84,14 +85,13 @@ def quantise(
     check_operators(prepared)
     if not len(data):
         raise InputError("the calibration set is empty", hint="give a folder with pictures, or an array of inputs")
-    statistics = calibrate(prepared, data, progress)
     if options.equalise:
-        prepared, count = equalise(prepared, statistics)
-        statistics = calibrate(prepared, data, progress)
+        prepared, count = equalise(prepared, calibrate(prepared, data, progress))
+    statistics = calibrate(prepared, data, progress, weigh=options.method is Method.MSE)
     scales = assign(prepared, statistics, options.method, percent=options.percent, tolerance=options.tolerance,
                     inputs=data.input_range)  # fmt: skip
-    means = {name: s.mean for name, s in statistics.items()} if options.correct_bias else {}
-    file = _write(Export(prepared, scales.of, means, description), _metadata(graph))
+    layers = compensate(prepared, scales.of, data, progress) if options.compensate else {}
+    file = _write(Export(prepared, scales.of, layers, description), _metadata(graph))
     return Quantised(file, load_bytes(file, f"{graph.name}.tflite"), prepared, count, scales.notes)
 
 

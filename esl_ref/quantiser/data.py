@@ -16,17 +16,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.detection.letterbox import resize
 from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
 from esl_ref.floating.executor import random_inputs
 from esl_ref.floating.graph import FloatGraph
 from esl_ref.layout import Axes, file_shape
 
-__all__ = ["PICTURES", "CalibrationSet", "from_path", "from_seed"]
+__all__ = ["ENOUGH", "PICTURES", "CalibrationSet", "from_path", "from_seed"]
 
 Array = npt.NDArray[Any]
 PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".webp", ".tif", ".tiff", ".gif"})
+ENOUGH = 24
+"""Samples below which parts of the pictures are added: ranges that few pictures reach would cut off the next one's."""
 _LEAST_CROP = 0.6
+_CONTRAST, _BRIGHTNESS = 0.1, 0.05
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,14 @@ def _maker(function: Callable[..., dict[str, Array]], *arguments: Any) -> Callab
 
 
 def from_path(
-    graph: FloatGraph, path: Path, *, limit: int = 64, crops: int = 0, pixels: tuple[float, float] = (0.0, 1.0)
-) -> CalibrationSet:
+    graph: FloatGraph, path: Path, *, limit: int = 64, crops: int | None = None,
+    pixels: tuple[float, float] = (0.0, 1.0),
+) -> CalibrationSet:  # fmt: skip
     """Samples of a folder of pictures, one picture, or an .npy or .npz file.
 
     At most `limit` of them are taken, evenly spread. Pictures are brought to the network's input as `esl-ref run` does
-    it, their 0..255 laid over `pixels`; `crops` adds that many random, possibly mirrored parts of each (from a fixed
-    seed). InputError for a set that is empty or does not fit.
+    it, their 0..255 laid over `pixels`; `crops` adds that many random parts of each (`_part`, from a fixed seed), by
+    default as many as make ENOUGH samples. InputError for a set that is empty or does not fit.
     """
     if path.suffix.lower() in (".npy", ".npz"):
         return _arrays(graph, path, limit)
@@ -77,6 +82,8 @@ def from_path(
         raise InputError(f"pictures do not fit the inputs {list(graph.inputs)}", where=str(path),
                          hint="give an .npz file with one array per input, samples along the first axis")  # fmt: skip
     chosen = _spread(files, limit)
+    if crops is None:
+        crops = -(-ENOUGH // len(chosen)) - 1
     makers = [_maker(_sample, graph, file, pixels, crop) for file in chosen for crop in range(crops + 1)]
     meaning = f"{len(chosen)} of {len(files)} pictures in {path}" + (
         f", with {crops} random parts of each" * bool(crops)
@@ -106,12 +113,16 @@ def _sample(graph: FloatGraph, file: Path, pixels: tuple[float, float], crop: in
 
 
 def _part(values: Array, rng: np.random.Generator) -> Array:
-    """A random part of a map [1, H, W, C], stretched to its size by repeating pixels, and mirrored half of the time."""
+    """A random part of a map [1, H, W, C] of 0..1 at its size, mirrored half of the time, with more or less contrast
+    and light."""
     _, h, w, _ = values.shape
     high, wide = (max(1, round(n * rng.uniform(_LEAST_CROP, 1))) for n in (h, w))
     top, left = int(rng.integers(h - high + 1)), int(rng.integers(w - wide + 1))
-    rows, columns = top + np.arange(h) * high // h, left + np.arange(w) * wide // w
-    return values[:, rows[:, None], columns[:: rng.choice((1, -1))]]
+    part = resize(values[0, top : top + high, left : left + wide], (h, w))[:, :: rng.choice((1, -1))]
+    mean = part.mean(dtype=np.float64)
+    light = mean + rng.uniform(-_BRIGHTNESS, _BRIGHTNESS)
+    contrast = rng.uniform(1 - _CONTRAST, 1 + _CONTRAST)
+    return np.asarray(np.clip((part - mean) * contrast + light, 0, 1)[None], np.float32)
 
 
 def _arrays(graph: FloatGraph, path: Path, limit: int) -> CalibrationSet:

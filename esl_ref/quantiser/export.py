@@ -21,6 +21,7 @@ from esl_ref.floating.graph import Conv, Dense, FloatGraph, FloatOp, Parameter
 from esl_ref.frontends.tflite_writer import TFLiteWriter
 from esl_ref.quantiser.prepare import fresh
 from esl_ref.quantiser.ranges import TensorScale
+from esl_ref.quantiser.weights import LayerWeights, quantise_layer
 
 __all__ = ["Export"]
 
@@ -30,19 +31,19 @@ FloatArray = npt.NDArray[np.floating[Any]]
 class Export:
     """Tensors of the file by name, while operators are added.
 
-    `scales` None writes float32. `means` per channel of tensors turn on bias correction in the layers that read them.
+    `scales` None writes float32. `layers` has the integer weights of layers by name where they are settled already.
     """
 
     def __init__(
         self,
         graph: FloatGraph,
         scales: Mapping[str, TensorScale] | None,
-        means: Mapping[str, FloatArray] | None = None,
+        layers: Mapping[str, LayerWeights] | None = None,
         description: str = "",
     ) -> None:
         self.graph, self.scales = graph, scales
         self.writer = TFLiteWriter(graph.name, description=description)
-        self.means = means or {}
+        self._layers = layers or {}
         self._tensors: dict[str, int] = {}
         self._shapes: dict[str, tuple[int, ...]] = dict(graph.shapes)
 
@@ -96,12 +97,12 @@ class Export:
         array = np.asarray(values, np.int32)
         return self.writer.add_tensor(name, array.shape, "INT32", data=array)
 
-    def mean_of(self, op: Conv | Dense) -> FloatArray | None:
-        """Mean of what each weight of an output channel meets, or None without bias correction."""
-        mean = self.means.get(op.inputs[0])
-        if mean is None or isinstance(op, Conv):
-            return mean
-        return np.tile(mean, op.weight.shape[1] // mean.size)
+    def layer(self, op: Conv | Dense) -> LayerWeights:
+        """Integer weights and biases of a layer."""
+        if op.name in self._layers:
+            return self._layers[op.name]
+        weight, bias = self.values(op.weight, op, "weight"), self.values(op.bias, op, "bias")
+        return quantise_layer(weight, bias, self.scale(op.inputs[0]).scale, per_channel=isinstance(op, Conv))
 
     def values(self, parameter: Parameter, op: FloatOp, what: str) -> FloatArray:
         """Weights of an operator, read and checked."""

@@ -17,7 +17,6 @@ from esl_ref.frontends.tflite import tables
 from esl_ref.quantiser import export_moves as moves
 from esl_ref.quantiser.export import Export
 from esl_ref.quantiser.export_windows import window
-from esl_ref.quantiser.weights import quantise_layer
 
 __all__ = ["check_operators", "write_operator"]
 
@@ -36,21 +35,19 @@ def _fused(activation: Activation) -> str:
 
 def _weights(out: Export, op: f.Conv | f.Dense, *, depthwise: bool) -> list[int]:
     """Add weight and bias; depthwise weights are [1, KH, KW, O] in the file."""
-    weight, bias = out.values(op.weight, op, "weight"), out.values(op.bias, op, "bias")
     names, axis = (f"{op.name}/weight", f"{op.name}/bias"), 3 if depthwise else 0
     if out.is_float:
+        weight, bias = out.values(op.weight, op, "weight"), out.values(op.bias, op, "bias")
         stored = _depthwise_form(weight) if depthwise else weight
         return [
             out.writer.add_tensor(names[0], stored.shape, "FLOAT32", data=stored),
             out.writer.add_tensor(names[1], bias.shape, "FLOAT32", data=bias),
         ]
-    layer = quantise_layer(
-        weight, bias, out.scale(op.inputs[0]).scale, per_channel=isinstance(op, f.Conv), mean=out.mean_of(op)
-    )
+    layer = out.layer(op)
     codes = _depthwise_form(layer.weight) if depthwise else layer.weight
     return [
         out.writer.add_tensor(names[0], codes.shape, "INT8", data=codes, scale=layer.scale, axis=axis),
-        out.writer.add_tensor(names[1], bias.shape, "INT32", data=layer.bias, scale=layer.bias_scale),
+        out.writer.add_tensor(names[1], layer.bias.shape, "INT32", data=layer.bias, scale=layer.bias_scale),
     ]
 
 

@@ -27,19 +27,24 @@ class Histogram:
 
     def __init__(self) -> None:
         self.counts: npt.NDArray[np.int64] = np.zeros(2 * _HALF, np.int64)
+        self.weights: npt.NDArray[np.float64] = np.zeros(2 * _HALF)
         self.limit = 0.0
         self.low, self.high = math.inf, -math.inf
 
-    def add(self, values: FloatArray) -> None:
-        """Count finite values of any shape."""
+    def add(self, values: FloatArray, weights: FloatArray | None = None) -> None:
+        """Count finite values of any shape, and sum their `weights` of the same shape (1 each where not given)."""
         low, high = float(values.min()), float(values.max())
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen(max(abs(low), abs(high)))
         if self.limit == 0.0:
             self.counts[_HALF] += values.size
+            self.weights[_HALF] += values.size if weights is None else float(weights.sum())
             return
         index = np.floor(values.ravel() * (_HALF / self.limit)).astype(np.int64) + _HALF
-        self.counts += np.bincount(np.clip(index, 0, 2 * _HALF - 1), minlength=2 * _HALF)
+        index = np.clip(index, 0, 2 * _HALF - 1)
+        counts = np.bincount(index, minlength=2 * _HALF)
+        self.counts += counts
+        self.weights += counts if weights is None else np.bincount(index, weights.ravel(), 2 * _HALF)
 
     def _widen(self, magnitude: float) -> None:
         if magnitude < self.limit or magnitude == 0.0:
@@ -49,16 +54,22 @@ class Histogram:
             self.limit = wanted
             return
         while self.limit < wanted:
-            merged = self.counts.reshape(_HALF, 2).sum(axis=1)
-            self.counts = np.zeros(2 * _HALF, np.int64)
-            self.counts[_HALF // 2 : _HALF // 2 + _HALF] = merged
+            self.counts, self.weights = _halved(self.counts), _halved(self.weights)
             self.limit *= 2
 
-    def filled(self) -> tuple[FloatArray, FloatArray]:
-        """(centres of the bins that hold something, their shares of all values)."""
+    def filled(self, *, weighted: bool = False) -> tuple[FloatArray, FloatArray]:
+        """(centres of the bins that hold something, their shares of all values or of all weights)."""
+        held: npt.NDArray[Any] = self.weights if weighted else self.counts
         places = np.flatnonzero(self.counts)
         centres = (places - _HALF + 0.5) * (self.limit / _HALF)
-        return np.clip(centres, self.low, self.high), self.counts[places] / self.counts.sum()
+        return np.clip(centres, self.low, self.high), held[places] / held.sum()
+
+
+def _halved(bins: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The same over twice the width."""
+    result = np.zeros_like(bins)
+    result[_HALF // 2 : _HALF // 2 + _HALF] = bins.reshape(_HALF, 2).sum(axis=1)
+    return result
 
 
 class TensorStatistics:
@@ -72,9 +83,9 @@ class TensorStatistics:
         self._low: FloatArray | None = None
         self._high: FloatArray | None = None
 
-    def add(self, values: FloatArray) -> None:
-        """One sample of the tensor, finite."""
-        self.histogram.add(values)
+    def add(self, values: FloatArray, weights: FloatArray | None = None) -> None:
+        """One sample of the tensor, finite, and what its elements matter."""
+        self.histogram.add(values, weights)
         rows = values.reshape(-1, values.shape[-1] if values.ndim else 1)
         total, low, high = rows.sum(axis=0, dtype=np.float64), rows.min(axis=0), rows.max(axis=0)
         self.pixels += len(rows)

@@ -19,13 +19,17 @@ import numpy.typing as npt
 
 from esl_ref.quantiser.histogram import Histogram
 
-__all__ = ["Method", "TensorScale", "choose_range", "scale_of"]
+__all__ = ["Method", "TensorScale", "Through", "choose_range", "of_logits", "scale_of"]
 
 FloatArray = npt.NDArray[np.floating[Any]]
 Through = Callable[[FloatArray], FloatArray]
 _STEPS = 48
 _SMALLEST = 0.2
 """Ranges down to this share of the extremes are tried; where clipping more pays, the tensor is not worth int8."""
+
+
+_NO, _BEYOND = -8.0, 1 / 16
+"""A logit of -8 is a probability of 0.0003; what an error of one below it counts beside an error of others."""
 
 
 class Method(enum.Enum):
@@ -99,7 +103,7 @@ def _error(centres: FloatArray, shares: FloatArray, wanted: FloatArray, scale: T
 
 def _least_error(histogram: Histogram, through: Through) -> tuple[float, float]:
     """Both ends in turn, each over a grid of shares of its extreme, until neither moves."""
-    centres, shares = histogram.filled()
+    centres, shares = histogram.filled(weighted=True)
     wanted = through(centres)
     ends = [min(histogram.low, 0.0), max(histogram.high, 0.0)]
     grid = np.linspace(1.0, _SMALLEST, _STEPS)
@@ -121,11 +125,16 @@ def _least_error(histogram: Histogram, through: Through) -> tuple[float, float]:
     return ends[0], ends[1]
 
 
+def of_logits(values: FloatArray) -> FloatArray:
+    """`through` for what detection heads read: -9 and -18 both say no, and codes are better spent on finer steps."""
+    return np.where(values < _NO, _NO + _BEYOND * (values - _NO), values)
+
+
 def choose_range(
     histogram: Histogram, method: Method, *, percent: float = 99.99, through: Through = lambda x: x
 ) -> tuple[float, float]:
-    """(low, high) to cover; `through` is the function that a table applies to the tensor, if that is all that reads
-    it."""
+    """(low, high) to cover; `through` is the function that is applied to the tensor, if that is all that reads it: a
+    table, or what a detection head makes of logits."""
     if histogram.low == histogram.high or method is Method.MINMAX:
         return histogram.low, histogram.high
     if method is Method.PERCENTILE:

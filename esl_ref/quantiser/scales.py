@@ -12,8 +12,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from esl_ref.detection.heads import RegionHead, YoloHead
 from esl_ref.errors import ModelError
-from esl_ref.floating.activation import Activation, Function
+from esl_ref.floating.activation import Function
 from esl_ref.floating.graph import (
     Activate,
     AveragePool,
@@ -30,7 +31,7 @@ from esl_ref.floating.graph import (
 )  # fmt: skip
 from esl_ref.quantiser.calibrate import Statistics
 from esl_ref.quantiser.prepare import readers
-from esl_ref.quantiser.ranges import Method, TensorScale, choose_range, scale_of
+from esl_ref.quantiser.ranges import Method, TensorScale, Through, choose_range, of_logits, scale_of
 
 __all__ = ["MOVES", "Scales", "assign"]
 
@@ -102,17 +103,20 @@ def _loss(own: Range, shared: Range) -> float:
     return 20 * math.log10(max(1.0, _span(shared) / _span(own)))
 
 
-def _tables(graph: FloatGraph) -> dict[str, Activation]:
-    """Tensor -> the activation that is all that reads it."""
+def _through(graph: FloatGraph) -> dict[str, Through]:
+    """Tensor -> the function that is all that reads it: an activation, or a detection head's logistic."""
     count = readers(graph)
-    return {
+    alone: dict[str, Through] = {
         op.inputs[0]: op.activation for op in graph.ops if isinstance(op, Activate) and count[op.inputs[0]] == 1
     }  # fmt: skip
+    logits = (head for head in graph.heads if isinstance(head, RegionHead | YoloHead))
+    names = (head.tensor for head in logits if not getattr(head, "squared", False))
+    return alone | {name: of_logits for name in names if count[name] == 1}
 
 
 def _own_ranges(graph: FloatGraph, statistics: Statistics, method: Method, percent: float) -> dict[str, Range]:
     """The range of every tensor that is computed anew; empty for one that only repeats others' values."""
-    tables = _tables(graph)
+    functions = _through(graph)
     derived = {op.output for op in graph.ops if isinstance(op, (*MOVES, Concat))}
     ranges: dict[str, Range] = dict.fromkeys(derived, _EMPTY)
     for name, value in statistics.items():
@@ -120,7 +124,7 @@ def _own_ranges(graph: FloatGraph, statistics: Statistics, method: Method, perce
             continue
         # Inputs and constants are what they are: nothing of them is cut off.
         given = name in graph.inputs or name in graph.constants
-        through = tables.get(name)
+        through = functions.get(name)
         own = Method.MINMAX if given else method
         ranges[name] = choose_range(value.histogram, own, percent=percent, **({"through": through} if through else {}))
     for op in graph.ops:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from esl_ref.errors import InputError
-from esl_ref.quantiser.data import from_path, from_seed
+from esl_ref.quantiser.data import ENOUGH, from_path, from_seed
 from tests.esl_ref.quantiser.nets import classifier, detector
 
 GRAPH = detector()
@@ -26,11 +26,11 @@ def test_a_folder_gives_its_pictures_as_run_takes_them(tmp_path):
     from esl_ref.detection.objects import network_input
 
     _pictures(tmp_path)
-    data = from_path(GRAPH, tmp_path)
+    data = from_path(GRAPH, tmp_path, crops=0)
     assert len(data) == 3 and data.input_range == (0.0, 1.0)
     first = next(iter(data))["x"]
     np.testing.assert_array_equal(first, network_input(tmp_path / "sub0" / "0.png", (1, 16, 16, 3), GRAPH.heads)[0])
-    one = from_path(GRAPH, tmp_path / "sub0" / "2.png", pixels=(-1.0, 1.0))
+    one = from_path(GRAPH, tmp_path / "sub0" / "2.png", crops=0, pixels=(-1.0, 1.0))
     assert len(one) == 1 and one.input_range == (-1.0, 1.0) and next(iter(one))["x"].min() < 0
 
 
@@ -41,8 +41,15 @@ def test_crops_are_parts_and_always_the_same(tmp_path):
     assert len(samples) == 4 and len({sample.tobytes() for sample in samples}) == 4
     for a, b in zip(samples, again, strict=True):
         np.testing.assert_array_equal(a, b)
-    whole = {pixel.tobytes() for pixel in samples[0].reshape(-1, 3)}
-    assert all(pixel.tobytes() in whole for sample in samples[1:] for pixel in sample.reshape(-1, 3))
+    for part in samples[1:]:
+        assert part.shape == (1, 16, 16, 3) and part.min() >= 0 and part.max() <= 1
+        assert abs(part.mean() - samples[0].mean()) < 0.2  # a little darker or paler
+
+
+def test_few_pictures_get_parts_until_they_are_enough(tmp_path):
+    _pictures(tmp_path)
+    assert len(from_path(GRAPH, tmp_path)) == ENOUGH == 24
+    assert len(from_path(GRAPH, tmp_path / "sub0" / "0.png")) == ENOUGH
 
 
 def test_some_crops_are_mirrored(tmp_path):

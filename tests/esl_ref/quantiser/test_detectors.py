@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esl_ref.detection.objects import Found, find, network_input
+from esl_ref.detection.objects import THRESHOLD, Found, find, network_input
 from esl_ref.executor import random_inputs, run
 from esl_ref.floating import executor as floating
 from esl_ref.floating.graph import FloatGraph
@@ -48,7 +48,7 @@ def overlap(a: Found, b: Found) -> float:
 
 
 def _objects(graph: FloatGraph, result: Quantised, picture: Path) -> tuple[list[Found], list[Found]]:
-    """What the float and the integer network find."""
+    """What the float and the integer network find, down to probabilities of 0.25."""
     values, fit = network_input(picture, graph.shapes["input"], graph.heads)
     scales = {}
     for name in ("input", *graph.outputs):
@@ -61,20 +61,43 @@ def _objects(graph: FloatGraph, result: Quantised, picture: Path) -> tuple[list[
     return find(graph.heads, wanted, fit, threshold=0.25), find(graph.heads, real, fit, threshold=0.25)
 
 
+def _best(wanted: list[Found], found: list[Found], least: float) -> dict[Found, float]:
+    """Best overlap with a box of the same class, of every wanted object of at least that probability."""
+    return {
+        w: max((overlap(w, f) for f in found if f.number == w.number), default=0.0)
+        for w in wanted
+        if w.probability > least
+    }
+
+
 @pytest.mark.parametrize("name", NETS)
 def test_heads_and_objects(name: str, darknet: Path) -> None:
+    """Calibrated on the four pictures, that of the objects among them, as `esl-ref quantise` does without options."""
     graph = load_net(darknet, name)
-    data = from_path(graph, darknet / "data")
-    result = quantise(graph, data)
-    report = evaluate(result.prepared, result.graph, data)
-    assert all(output.cosine >= 0.985 for output in report.outputs), report.outputs
+    result = quantise(graph, from_path(graph, darknet / "data"))
+    report = evaluate(result.prepared, result.graph, from_path(graph, darknet / "data", crops=0))
+    assert all(output.cosine >= 0.995 for output in report.outputs), report.outputs
     wanted, found = _objects(graph, result, darknet / "data" / "dog.jpg")
-    best = {w: max((overlap(w, f) for f in found if f.number == w.number), default=0.0) for w in wanted}
-    sure = [share for w, share in best.items() if w.probability > 0.4]
-    assert sure and min(sure) > 0.7, best
+    best = _best(wanted, found, 0.4)
+    assert best and min(best.values()) >= 0.85, best
     if name == "yolo-fastest-1.1":
-        for number in (DOG, CAR, BICYCLE):
-            assert max(share for w, share in best.items() if w.number == number) >= 0.85, best
+        # With Darknet's own threshold the same objects are printed.
+        sure = [sorted(f.number for f in objects if f.probability > THRESHOLD) for objects in (wanted, found)]
+        assert sure == [[BICYCLE, CAR, DOG], [BICYCLE, CAR, DOG]], found
+
+
+@pytest.mark.slow
+def test_a_picture_that_calibration_did_not_see(darknet: Path, tmp_path: Path) -> None:
+    """Three pictures are few; the objects of the fourth are found all the same, with boxes less true."""
+    graph = load_net(darknet, "yolo-fastest-1.1")
+    for other in ("eagle", "horses", "person"):
+        (tmp_path / f"{other}.jpg").write_bytes((darknet / "data" / f"{other}.jpg").read_bytes())
+    result = quantise(graph, from_path(graph, tmp_path))
+    picture = darknet / "data" / "dog.jpg"
+    report = evaluate(result.prepared, result.graph, from_path(graph, picture, crops=0))
+    assert all(output.cosine >= 0.995 for output in report.outputs), report.outputs
+    best = _best(*_objects(graph, result, picture), THRESHOLD)
+    assert {w.number for w in best} == {BICYCLE, CAR, DOG} and min(best.values()) > 0.7, best
 
 
 def test_the_esl_machine_runs_yoloface_to_the_byte(darknet: Path) -> None:

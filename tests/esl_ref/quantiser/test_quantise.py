@@ -29,7 +29,7 @@ from esl_ref.survey import survey
 from tests.esl_ref.quantiser.nets import LEAKY, RELU, Net, classifier, data, detector
 
 NETS = {"detector": detector, "classifier": classifier}
-PLAIN = Options(Method.MINMAX, correct_bias=False, equalise=False)
+PLAIN = Options(Method.MINMAX, compensate=False, equalise=False)
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -165,7 +165,7 @@ def test_evening_out_pays_where_channels_are_uneven():
     graph = _uneven()
     noise = {}
     for even in (False, True):
-        result = quantise(graph, data(graph), Options(Method.MINMAX, correct_bias=False, equalise=even))
+        result = quantise(graph, data(graph), Options(Method.MINMAX, compensate=False, equalise=even))
         noise[even] = evaluate(result.prepared, result.graph, data(graph)).outputs[0].sqnr
     assert result.equalised == 2
     assert noise[True] > noise[False] + 10
@@ -181,7 +181,7 @@ def test_bias_correction_takes_the_mean_error_out():
     (name,) = graph.outputs
     errors = {}
     for corrected in (False, True):
-        result = quantise(graph, data(graph, 8), Options(Method.MINMAX, correct_bias=corrected, equalise=False))
+        result = quantise(graph, data(graph, 8), Options(Method.MINMAX, compensate=corrected, equalise=False))
         wanted = [floating.run(result.prepared, sample)[name] for sample in data(graph, 8)]
         (op,) = result.graph.ops
         ends = [result.graph.tensors[n].quant for n in ("x", name)]
