@@ -56,7 +56,7 @@ def _row(path: Path, network: Network, weights: Path, repeat: int) -> tuple[Any,
     if {run.total for run in every} != {run.total for run in layers} and not _close(every[0].total, layers[0].total):
         raise AssertionError(f"{network.name} computes different results in the two modes")
     measured = (max(run.nbytes for run in every), max(run.nbytes for run in layers))
-    seconds = (round(min(run.seconds for run in every), 2), round(min(run.seconds for run in layers), 2))
+    seconds = (round(min(run.seconds for run in every), 3), round(min(run.seconds for run in layers), 3))
     shown = [round(nbytes / _MIB, 1) for nbytes in (*reckoned, *measured)]
     return (network.name, shown[0], shown[1], percent(reckoned[1], reckoned[0]), shown[2], shown[3],
             percent(measured[1], measured[0]), *seconds)  # fmt: skip
@@ -85,5 +85,6 @@ def make(folder: Path, names: Sequence[str], everything: bool, repeat: int, say:
         },
         ("all: weights and outputs of all layers, and a workspace for the largest unfolded map, as Darknet has for "
          "inference; weights are seeded",
-         "measured: most resident bytes of a process above those before the run; processor seconds with loading"),
+         "measured: most resident bytes of a process above those before the run; processor seconds with reading and "
+         "freeing, the least of all runs, short ones repeated for a second"),
     )  # fmt: skip
