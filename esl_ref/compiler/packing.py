@@ -12,8 +12,8 @@ from esl_ref.errors import NumericError, UnsupportedError
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
 
 __all__ = [
-    "Packed", "addends", "conv_runs", "conv_slots", "header_only", "pack_conv", "pack_depthwise", "scale_only",
-    "tap_slots", "window_chunks", "window_slots",
+    "Packed", "addends", "conv_runs", "conv_slots", "fits_int8", "header_only", "pack_conv", "pack_depthwise",
+    "scale_only", "tap_slots", "window_chunks", "window_slots",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
@@ -133,12 +133,16 @@ def conv_slots(arch: Arch, weight: Ints, *, dense: bool) -> Packed:
 
 def addends(weight: Ints) -> list[Ints]:
     """Weights as the sum of the fewest arrays that int8 holds; what leaves int8 goes on in the next."""
-    parts: list[Ints] = []
-    rest = weight
-    while not parts or rest.any():
+    parts, rest = [], weight
+    while not fits_int8(rest):
         parts.append(np.clip(rest, *INT8))
         rest = rest - parts[-1]
-    return parts
+    return [*parts, rest]
+
+
+def fits_int8(weight: Ints) -> bool:
+    """Whether int8 holds all weights."""
+    return not weight.size or bool(weight.min() >= INT8[0] and weight.max() <= INT8[1])
 
 
 def tap_slots(arch: Arch, weight: Ints) -> Packed:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from esl_ref import ir
 from esl_ref.arch import Arch
-from esl_ref.compiler.packing import Packed, addends, conv_runs, conv_slots
+from esl_ref.compiler.packing import Packed, addends, conv_runs, conv_slots, fits_int8
 from esl_ref.compiler.tasks import Part
 
 __all__ = ["conv_parts", "leaves_int8"]
@@ -27,7 +27,7 @@ def leaves_int8(op: ir.Op) -> bool:
     """Whether an operator has weights that int8 does not hold."""
     if not isinstance(op, ir.Conv2D | ir.DepthwiseConv2D | ir.FullyConnected):
         return False
-    return len(addends(op.weight.astype(np.int64) - op.weight_zero)) > 1
+    return bool(np.any(op.weight_zero)) and not fits_int8(op.weight.astype(np.int64) - op.weight_zero)
 
 
 def conv_parts(arch: Arch, weight: Ints, *, dense: bool) -> tuple[list[Packed], list[Part]]:

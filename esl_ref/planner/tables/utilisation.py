@@ -17,8 +17,7 @@ from esl_ref.workloads.seeded import seeded
 __all__ = ["NETWORKS", "make"]
 
 NETWORKS = (
-    "mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50", "squeezenet11", "googlenet", "inception_v3", "vgg16",
-    "tiny_yolo_v3",
+    "mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50", "squeezenet11", "googlenet", "inception_v3", "tiny_yolo_v3",
 )  # fmt: skip
 
 _ELSEWHERE = {
