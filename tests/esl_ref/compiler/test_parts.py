@@ -190,14 +190,16 @@ def test_groups_without_such_weights_run_once() -> None:
     assert sums and all(c["groups"] == 1 for c in sums)
 
 
-def test_sums_over_slices_of_channels_of_such_weights() -> None:
+@pytest.mark.parametrize(("outputs", "shares"), [(24, True), (256, False)])
+def test_sums_over_slices_of_channels_of_such_weights(outputs: int, shares: bool) -> None:
+    """256 sums would take all slots of the machine, and leave none for the layers that need some for a moment."""
     b = Builder("t", (1, 1, 24))
     b.conv(40, 1)
     b.table()
-    b.dense(24)
+    b.dense(outputs)
     graph = split_channels(_widened(seeded(b.build()), 90), ["conv1", "table1", "dense1"], 3, sums=True)
     compiled = compile_model(graph, BASE, trace=True)
-    assert any(t.share for t in compiled.programs[0].lowered.tasks)
+    assert any(t.share for t in compiled.programs[0].lowered.tasks) is shares
     wrong, compared = mismatches(compiled)
     assert compared and not wrong, wrong
 
