@@ -52,8 +52,9 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
     inputs like the network will see are enough; their labels are not needed. The same inputs give the same bytes.
 
     Each layer's figure is signal to quantisation noise in decibels (6 dB per bit): `here` with all noise from the
-    layers before, `own` with only this layer's rounding. Layers are listed by `own`, the costliest first; where one is
-    far below the others, look at its range (another --method) or at outliers in the calibration data.
+    layers before, `own` with only this layer's rounding and compensation. Layers are listed by `own`, the costliest
+    first; where one is far below the others, look at its range (another --method) or at outliers in the calibration
+    data.
 
     \b
     Examples:
