@@ -54,7 +54,7 @@ def cycles_of(arch: Arch, task: Task, rows: int = _ENOUGH) -> int:
 def as_depthwise(arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int, requant: Requant, slots: int) -> Task:
     """Complete a task with depthwise weights int64 [KH, KW, C]. `slots`: accumulator slots that its sums may use.
 
-    The first of equals wins, which is the simplest; see docs/program.md for the mappings.
+    The first of equals wins, which is the simplest; see docs/engine.md for the mappings.
     """
     found: list[Task] = []
     for opcode, windows in _ways(arch, task):
