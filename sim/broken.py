@@ -10,7 +10,7 @@ from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
 from sim.jobs import Job
 from sim.runner import DECERR, SLVERR, Fault, MemoryTiming
 
-__all__ = ["Broken", "broken", "refusing"]
+__all__ = ["Broken", "broken", "changed", "find", "refusing"]
 
 Broken = tuple[str, Job, ErrorCode, int]
 """Name, job, code, index of the command."""

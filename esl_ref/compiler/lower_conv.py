@@ -12,7 +12,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
-from esl_ref.compiler.lower_depthwise import as_depthwise, cycles_of, spread_of
+from esl_ref.compiler.lower_depthwise import as_depthwise, by_phases, cycles_of, spread_of
 from esl_ref.compiler.lower_move import packed
 from esl_ref.compiler.packing import addends, conv_runs, pack_conv
 from esl_ref.compiler.side_by_side import best_count, repeated, widened
@@ -140,7 +140,7 @@ def depthwise(ctx: Context, op: ir.DepthwiseConv2D) -> Iterator[Task]:
     task = _task(ctx, op, macs(op, ctx.graph))
     weight = (op.weight.astype(np.int64) - op.weight_zero).reshape(*task.kernel, -1)
     if op.multiplier == 1:
-        yield as_depthwise(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
+        yield from by_phases(ctx.arch, task, weight, op.bias, op.zero_in, op.requant, ctx.slots)
         return
     channels = weight.shape[2] // op.multiplier
     ways = [[_from_one_channel(ctx, *each) for each in _by_channels(op, task, weight, 1)]]

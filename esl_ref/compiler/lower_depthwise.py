@@ -15,13 +15,13 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.packing import Packed, addends, pack_depthwise, tap_slots, window_chunks, window_slots
 from esl_ref.compiler.parts import columns_of
-from esl_ref.compiler.steps import Compute
+from esl_ref.compiler.steps import WHOLE, Compute
 from esl_ref.compiler.tasks import Part, Parts, Task
 from esl_ref.compiler.wide import leaves_int8
 from esl_ref.numerics import Requant
-from esl_ref.program.fields import Opcode
+from esl_ref.program.fields import COMMAND_BYTES, Opcode
 
-__all__ = ["as_depthwise", "cycles_of", "in_parts", "spread_of"]
+__all__ = ["as_depthwise", "by_phases", "cycles_of", "in_parts", "spread_of"]
 
 Ints = npt.NDArray[np.int64]
 Pair = tuple[int, int]
@@ -46,9 +46,9 @@ def spread_of(arch: Arch, channels: int, multiplier: int) -> int | None:
     return multiplier.bit_length() - 1
 
 
-def cycles_of(arch: Arch, task: Task) -> int:
-    """Issue cycles of as many rows as tell ways apart, all groups of channels."""
-    return issue_cycles(Compute(task, 0, min(task.ofm.height, _ENOUGH), 0), arch)
+def cycles_of(arch: Arch, task: Task, rows: int = _ENOUGH) -> int:
+    """Issue cycles of so many rows, or as many as tell ways apart, all groups of channels."""
+    return issue_cycles(Compute(task, 0, min(task.ofm.height, rows), 0), arch)
 
 
 def as_depthwise(arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int, requant: Requant, slots: int) -> Task:
@@ -68,11 +68,38 @@ def as_depthwise(arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int,
     return min(found, key=lambda made: _cycles(arch, made))
 
 
+def by_phases(
+    arch: Arch, task: Task, weight: Ints, bias: Ints, zero_in: int, requant: Requant, slots: int
+) -> list[Task]:
+    """A layer, complete: one task, or with a dilation a task without for each phase of the map, if that is faster."""
+    constants = (weight, bias, zero_in, requant, slots)
+    whole = as_depthwise(arch, task, *constants)
+    dilated = task.dilation != (1, 1) and task.stride == (1, 1)
+    phases = [as_depthwise(arch, phase, *constants) for phase in _phases(task)] if dilated else []
+    fetch = len(phases) * COMMAND_BYTES // arch.axi_bytes
+    fewer = sum(_cycles(arch, phase, WHOLE) for phase in phases) + fetch < _cycles(arch, whole, WHOLE)
+    return phases if phases and fewer else [whole]
+
+
+def _phases(task: Task) -> Iterator[Task]:
+    """Every n-th output row and column of a dilated layer reads every n-th of the map only, side by side."""
+    ifm, ofm, (dy, dx) = task.ifm, task.ofm, task.dilation
+    for a, b in product(range(min(dy, ofm.height)), range(min(dx, ofm.width))):
+        (y, top), (x, left) = divmod(task.origin[0] + a, dy), divmod(task.origin[1] + b, dx)
+        shape = max(0, ifm.height - top), max(0, ifm.width - left), ifm.channels
+        out = ofm.window(a, b, 0, (ofm.height - a, ofm.width - b, ofm.channels)).strided(dy, dx)
+        share = task.macs * out.height * out.width // (ofm.height * ofm.width)
+        own = ifm.window(top, left, 0, shape).strided(dy, dx)
+        yield task.replace(ifm=own, ofm=out, origin=(y, x), dilation=(1, 1), macs=share)
+
+
 def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task | None:
     """The task by one command, or in parts: in the widest strips of columns whose rows the line buffers hold, None if
     they are too short for any."""
     if len(parts) == 1 and parts[0].groups is None:
         return task.replace(column=parts[0].column, chunks=parts[0].chunks)
+    if not slots:
+        return None
     width, each = task.ofm.width, tuple(_ordered(parts))
     task = task.replace(column=any(part.column for part in parts))
     sizes = dict.fromkeys(-(-width // strips) for strips in range(-(-width // slots), width + 1))
@@ -83,10 +110,10 @@ def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task |
     return None
 
 
-def _cycles(arch: Arch, task: Task) -> int:
-    """Issue cycles of the first group of channels, of as many rows as tell ways apart."""
+def _cycles(arch: Arch, task: Task, rows: int = _ENOUGH) -> int:
+    """The same of the first group of channels."""
     one = task.ofm.window(0, 0, 0, (task.ofm.height, task.ofm.width, min(arch.lanes, task.ofm.channels)))
-    return cycles_of(arch, task.replace(ofm=one))
+    return cycles_of(arch, task.replace(ofm=one), rows)
 
 
 def _ordered(parts: Sequence[Part]) -> list[Part]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,8 +58,9 @@ def design_of(arch: Arch) -> Design:
 
 
 def _relative(text: str) -> str:
-    """Source names from the repository's or the package folder's top, the same on every machine."""
-    return text.replace(f'"{Path(rtl.__file__).parents[1]}/', '"')
+    """Source names from the repository's top, or from that of other packages: the same on every machine."""
+    own = text.replace(f'"{Path(rtl.__file__).parents[1]}/', '"')
+    return re.sub(r'src "[^"]*/(?:site|dist)-packages/', 'src "', own)
 
 
 def build_mutants(design: Design, count: int, seed: int) -> Mutated:

@@ -13,10 +13,11 @@ from esl_ref.arch import Arch
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from esl_ref.program.image import PROFILE_RECORD
-from sim.broken import broken
 from sim.fuzz import Case, case_of
 from sim.jobs import Job
 from sim.machine_backend import memory_after, prediction
+from sim.mutation.chain import chain_job
+from sim.mutation.error_cases import error_cases
 from sim.mutation.register_cases import RegisterCase, register_cases
 from sim.random_layers import random_spec
 from sim.rtl_backend import register_run
@@ -34,6 +35,7 @@ class Expected:
     """What a run must leave behind; None or empty is not checked.
 
     error      ERROR_CODE and ERROR_INDEX of a run that must fail
+    free       nothing is demanded of the run but that it ends: the next one tells
     memory     all of external memory as far as the image reaches, without the bytes `unknown` (profile records)
     cycles     by the timing model, which knows no random stalls; `counters` likewise
     turns      (command index, tag, cycle) of the profile records
@@ -44,6 +46,7 @@ class Expected:
     memory: bytes = b""
     unknown: tuple[int, int] = (0, 0)
     error: tuple[int, int] | None = None
+    free: bool = False
     cycles: int | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
     turns: tuple[tuple[int, int, int], ...] = ()
@@ -81,9 +84,9 @@ def stages(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
     yield Stage("network", (_good(network, workload.golden),))
     small = _small(arch, seed)
     yield Stage("registers", tuple(_registers(case) for case in register_cases(small.job)))
-    bad = broken(workload.job(0, TRACED, MemoryTiming()))
-    pairs = ((_bad(name, job, (code, index)), _good(small.job, small.golden)) for name, job, code, index in bad)
-    yield Stage("errors", tuple(stimulus for pair in pairs for stimulus in pair))
+    whole, golden = chain_job(arch, seed)
+    after = _good(whole, golden)
+    yield Stage("errors", tuple(s for case in error_cases(whole) for s in (_bad(*case), after)))
     yield from _random(arch, layers, seed)
 
 
@@ -120,9 +123,9 @@ def _good(job: Job, golden: Mapping[str, Any]) -> Stimulus:
     return Stimulus(job, register_run(job), expected)
 
 
-def _bad(name: str, job: Job, error: tuple[int, int]) -> Stimulus:
-    job = dataclasses.replace(job, label=f"broken: {name}")
-    return Stimulus(job, register_run(job), Expected(error=(int(error[0]), error[1])))
+def _bad(name: str, job: Job, error: tuple[int, int] | None) -> Stimulus:
+    job = dataclasses.replace(job, label=name)
+    return Stimulus(job, register_run(job), Expected(error=error, free=error is None))
 
 
 def _registers(case: RegisterCase) -> Stimulus:

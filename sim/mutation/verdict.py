@@ -52,7 +52,7 @@ def _protocol(expected: Expected, run: RunResult, result: JobResult) -> str:
 def _error(expected: Expected, run: RunResult, result: JobResult) -> str:
     """ERROR_CODE, ERROR_INDEX, STATUS and the interrupt's fall."""
     if expected.error is None:
-        return result.failure
+        return "" if expected.free else result.failure
     return "" if result.error == expected.error else result.failure or "an error was not noticed"
 
 

@@ -56,6 +56,25 @@ def _wide() -> Graph:
     return graph.replace(ops=tuple(widened(op) for op in graph.ops))
 
 
+def _dilated() -> Graph:
+    b = Builder("dilated", (15, 14, 24))
+    b.conv(40, 1)
+    b.depthwise(3)
+    b.depthwise(7)
+    dilations = iter(((2, 3), (2, 2)))
+
+    def dilated(op: ir.Op) -> ir.Op:
+        if not isinstance(op, ir.DepthwiseConv2D):
+            return op
+        (dy, dx), p = next(dilations), op.padding
+        return dataclasses.replace(
+            op, dilation=(dy, dx), padding=ir.Padding(p.top * dy, p.bottom * dy, p.left * dx, p.right * dx)
+        )
+
+    graph = seeded(b.build())
+    return graph.replace(ops=tuple(dilated(op) for op in graph.ops))
+
+
 def _pools() -> Graph:
     b = Builder("pools", (13, 13, 5))
     x = b.conv(24, 1)
@@ -65,7 +84,7 @@ def _pools() -> Graph:
     return seeded(b.build())
 
 
-CASES = {"windows": (_windows, 3), "wide": (_wide, 8), "pools": (_pools, 0)}
+CASES = {"windows": (_windows, 3), "wide": (_wide, 8), "dilated": (_dilated, 4), "pools": (_pools, 0)}
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -202,6 +202,27 @@ def test_sums_over_slices_of_channels_of_such_weights() -> None:
     assert compared and not wrong, wrong
 
 
+@pytest.mark.parametrize(("size", "kernel", "dilation", "times"), [
+    ((20, 22), (3, 3), (2, 2), 4.0), ((9, 7), (3, 3), (4, 3), 2.0), ((13, 9), (7, 7), (2, 2), 3.0),
+    ((30, 1), (9, 1), (4, 1), 2.5), ((3, 3), (3, 3), (4, 4), 0.5),
+])  # fmt: skip
+@pytest.mark.parametrize("strip", [99, 1])
+def test_dilated_windows_run_by_phases(
+    size: tuple[int, int], kernel: tuple[int, int], dilation: tuple[int, int], times: float, strip: int
+) -> None:
+    graph = _depthwise(size, 24, kernel)
+    top, left = ((k - 1) * d // 2 for k, d in zip(kernel, dilation, strict=True))
+    bottom, right = ((k - 1) * d - first for k, d, first in zip(kernel, dilation, (top, left), strict=True))
+    ops = [
+        dataclasses.replace(op, dilation=dilation, padding=ir.Padding(top, bottom, left, right))
+        if isinstance(op, ir.DepthwiseConv2D) else op for op in graph.ops
+    ]  # fmt: skip
+    (step,) = _run(graph.replace(ops=tuple(ops)), ROOMY, strip).programs
+    phases = [t for t in step.lowered.tasks if t.op == "depthwise1"]
+    taken = sum(issue_cycles(Compute(t, 0, t.ofm.height, 0), ROOMY) for t in phases)
+    assert 2 * size[0] * size[1] * kernel[0] * kernel[1] > times * taken
+
+
 def test_line_buffers_hold_the_widest_strip_of_columns() -> None:
     """Which is not the second: left of that, too, there is padding that is not visited."""
     tiny = arch.load("tiny").with_depths(act_bytes=1 << 18)
