@@ -143,9 +143,11 @@ class Control(wiring.Component):
 
     def _connect_profile(self, m: Module) -> None:
         m.d.comb += self._profile.base.eq(self._registers.profile_addr)
+        profiling = Signal()
+        m.d.sync += profiling.eq(self._registers.profile_addr != 0)  # locked while a Program runs
         for retire, record in zip(self._retire, self._profile.record, strict=True):
             wiring.connect(m, retire.record, record)
-            m.d.comb += retire.profiling.eq(self._registers.profile_addr != 0)
+            m.d.comb += retire.profiling.eq(profiling)
         for own, counted in zip(self._profile.counters, self._counters.following, strict=True):
             m.d.comb += own.eq(counted)
 
@@ -207,12 +209,16 @@ class Control(wiring.Component):
         ]
         # The first command in the stream that waits: by rule 1 of Programs it is the one that waits for a later one.
         first: Value = Const((1 << 32) - 1, 32)
-        for waits, index in (
-            (stalled, self._retire[COMPUTE].oldest),
-            (self._loader.waiting, self._queues[LOAD].command.payload.index),
-            (self._storer.waiting, self._queues[STORE].command.payload.index),
+        for name, waits, index in (
+            ("compute", stalled, self._retire[COMPUTE].oldest),
+            ("load", self._loader.waiting, self._queues[LOAD].command.payload.index),
+            ("store", self._storer.waiting, self._queues[STORE].command.payload.index),
         ):
-            first = Mux(waits & (index < first), index, first)
+            waited = Signal(name=f"{name}_waited")  # none of this changes while all is silent
+            m.d.sync += waited.eq(waits)
+            lowest = Signal(32, name=f"{name}_or_before")
+            m.d.sync += lowest.eq(Mux(waited & (index < first), index, first))
+            first = lowest
         m.d.comb += sequencer.waiting_index.eq(first)
 
     def _connect_registers(self, m: Module) -> None:

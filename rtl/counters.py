@@ -19,7 +19,7 @@ CAUSES = NAMES[1:11]
 
 
 class Counters(wiring.Component):
-    """32-bit counters, cleared by reset, running while `run`.
+    """32-bit counters, cleared by reset, running while `run`; they count one cycle late.
 
     A cycle's cause is the compute engine's; where that has no command, it is STALL_FETCH, and once END has been seen
     whatever END still waits for: stores (STALL_WRITE_BACK), loads (as a compute command would), results in the pipe
@@ -41,7 +41,7 @@ class Counters(wiring.Component):
         Commands that complete in this cycle, one bit per queue.
     value : Out(32).array(len(COUNTERS))
     following : Out(32).array(len(COUNTERS))
-        What `value` will be in the next cycle.
+        What `value` will be in the next cycle: with all cycles before this one.
     """
 
     def __init__(self) -> None:
@@ -70,8 +70,10 @@ class Counters(wiring.Component):
         steps: dict[str, Value] = {name: cause[i] for i, name in enumerate(CAUSES)}
         steps |= {"CYCLES": self.run, "READ_BEATS": self.read_beat, "WRITE_BEATS": self.write_beat, "COMMANDS": retired}
         for i, name in enumerate(NAMES):
-            m.d.comb += self.following[i].eq(self.value[i] + Mux(self.run, steps[name], 0))
-            m.d.sync += self.value[i].eq(self.following[i])
+            # What makes a cycle's cause is known late in it.
+            step = Signal(len(Value.cast(steps[name])), name=f"step_{name}")
+            m.d.sync += [step.eq(Mux(self.run, steps[name], 0)), self.value[i].eq(self.following[i])]
+            m.d.comb += self.following[i].eq(self.value[i] + step)
         return m
 
     def _classify(self, m: Module, cause: Signal) -> None:

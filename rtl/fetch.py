@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -77,65 +77,80 @@ class Fetch(wiring.Component):
 
     def _request(self, m: Module, finished: Signal) -> None:
         in_flight = Signal(range(self._arch.queue_depth + 1))
-        offset = Signal(32)
+        addr = Signal(32, reset_less=True)
         request = self.client.request
         room = [used + in_flight < self._arch.queue_depth for used in self.used]
         asked = Signal()
         m.d.comb += [
             request.valid.eq(self.enable & ~self.ended & room[0] & room[1] & room[2]),
-            request.payload.addr.eq(self.prog_addr + offset),
+            request.payload.addr.eq(addr),
             request.payload.beats.eq(self._beats),
             asked.eq(request.valid & request.ready),
         ]
         m.d.sync += in_flight.eq(in_flight + asked - finished)
-        with m.If(asked):
-            m.d.sync += offset.eq(offset + COMMAND_BYTES)
+        with m.If(~self.enable):
+            m.d.sync += addr.eq(self.prog_addr)
+        with m.Elif(asked):
+            m.d.sync += addr.eq(addr + COMMAND_BYTES)
 
     def _deal(self, m: Module, valid: Value, error: Value, finished: Signal) -> None:
         """Route by the opcode in beat 0; the choice is kept for the beats that follow."""
         number = Signal(range(self._beats))
+        first, last = Signal(init=1), Signal(init=self._beats == 1)  # number == 0, the last
+        header = Signal(init=1)  # index == 0
         kept = Signal(len(QUEUES))
         queue = Signal(len(QUEUES))
         opcode = self.word[:8]
         live = Signal()
         m.d.comb += [
-            queue.eq(kept),
             live.eq(valid & ~self.ended),
-            finished.eq(valid & (number == self._beats - 1)),
+            finished.eq(valid & last),
         ]
-        with m.If(live & (number == 0)):
-            for i, opcodes in enumerate(_OPCODES):
-                m.d.comb += queue[i].eq(is_one_of(opcode, opcodes) & (self.index != 0))
+        for i, opcodes in enumerate(_OPCODES):
+            m.d.comb += queue[i].eq(Mux(first, is_one_of(opcode, opcodes) & ~header, kept[i]))
+        with m.If(live):
             m.d.sync += kept.eq(queue)
         with m.If(valid):
-            m.d.sync += number.eq(Mux(finished, 0, number + 1))
+            following = Mux(last, 0, number + 1)
+            m.d.sync += [number.eq(following), first.eq(last), last.eq(following == self._beats - 1)]
         with m.If(finished):
-            m.d.sync += self.index.eq(self.index + 1)
+            m.d.sync += [self.index.eq(self.index + 1), header.eq(0)]
+        self._found = Signal(5, reset_less=True)
+        self._report(m, live)
         with m.If(live):
             m.d.comb += [write.eq(queue[i] & ~error) for i, write in enumerate(self.write)]
-            self._check(m, number, queue, error)
+            self._check(m, header, number, first, queue, error)
 
-    def _check(self, m: Module, number: Signal, queue: Signal, error: Value) -> None:
-        def refuse(code: ErrorCode) -> None:
-            raise_fault(m, self.fault, code, self.index)
+    def _check(
+        self, m: Module, header: Signal, number: Signal, first: Signal, queue: Signal, error: Value
+    ) -> None:
+        """What is wrong with a beat is reported one cycle later: the comparisons are wide."""
 
         def differs(name: str, expected: int) -> Value:
             """This beat holds header field `name`, and it is not what it should be."""
             f = _HEADER[name]
             beat, lsb = divmod(f.offset, 8 * self._arch.axi_bytes)
-            return (self.index == 0) & (number == beat) & (self.word[lsb : lsb + f.width] != expected)
+            return header & (number == beat) & (self.word[lsb : lsb + f.width] != expected)
 
         opcode = self.word[:8]
-        with m.If(error):
-            refuse(ErrorCode.FETCH_BUS)
-        with m.Elif(differs("opcode", Opcode.HEADER.value) | differs("magic", MAGIC)):
-            refuse(ErrorCode.BAD_MAGIC)
-        with m.Elif(differs("version", FORMAT_VERSION)):
-            refuse(ErrorCode.BAD_VERSION)
-        with m.Elif(differs("arch_hash", self._arch.hash())):
-            refuse(ErrorCode.WRONG_ARCH)
-        with m.Elif((self.index != 0) & (number == 0)):
-            with m.If(opcode == Opcode.END.value):
-                m.d.sync += self.ended.eq(1)
-            with m.Elif(queue == 0):
-                refuse(ErrorCode.BAD_OPCODE)
+        begins = ~header & first & ~error
+        ends = opcode == Opcode.END.value
+        with m.If(begins & ends):
+            m.d.sync += self.ended.eq(1)
+        m.d.sync += self._found.eq(Cat(
+            error,
+            differs("opcode", Opcode.HEADER.value) | differs("magic", MAGIC),
+            differs("version", FORMAT_VERSION),
+            differs("arch_hash", self._arch.hash()),
+            begins & ~ends & (queue == 0),
+        ))  # fmt: skip
+
+    def _report(self, m: Module, live: Value) -> None:
+        """The first of what was found in the beat before."""
+        checked, index = Signal(), Signal(32, reset_less=True)
+        m.d.sync += [checked.eq(live), index.eq(self.index)]
+        codes = (ErrorCode.FETCH_BUS, ErrorCode.BAD_MAGIC, ErrorCode.BAD_VERSION, ErrorCode.WRONG_ARCH,
+                 ErrorCode.BAD_OPCODE)  # fmt: skip
+        for found, code in reversed(list(zip(self._found, codes, strict=True))):
+            with m.If(checked & found):
+                raise_fault(m, self.fault, code, index)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -15,10 +15,7 @@ from rtl.layouts import COMPUTE_LAYOUT, command_payload
 from rtl.op import WEIGHT_BITS, Cause, op_layout
 from rtl.register_fifo import RegisterFifo
 from rtl.timing import SLOT_GAP, header_gap
-from rtl.walk import Walk
-from rtl.walk_kernel import KernelWalk
-from rtl.walk_operand import OperandWalk
-from rtl.walk_window import WindowWalk
+from rtl.walk_ahead import WalkAhead
 
 __all__ = ["IN_FLIGHT", "Issuer"]
 
@@ -91,7 +88,8 @@ class Issuer(wiring.Component):
         self._upcoming = Signal(COMPUTE_LAYOUT, reset_less=True)
         self._upcoming_index = Signal(32, reset_less=True)
         self._examined = Signal()
-        self._bad = Signal(reset_less=True)
+        self._able = Signal()  # examined, and nothing speaks against its start but what is before it
+        self._refused = Signal()  # examined, waits over, and out of the activation SRAM
         self._waits = {count: Signal(name=f"waits_{count}", reset_less=True) for count in ("load", "store", "compute")}
         # The command that issues.
         self._active = Signal()
@@ -99,12 +97,17 @@ class Issuer(wiring.Component):
         self._start = Signal()
         self._finish = Signal()
         self._slots_busy = Signal()
+        # Found in the cycle before: together they set `error`.
+        self._slot_used_1 = Signal()
+        self._slot_1 = Signal(bits_for(255), reset_less=True)
+        self._refused_1 = Signal()
+        self._refused_index_1 = Signal(32, reset_less=True)
 
         self._elaborate_decode(m)
         m.submodules.in_flight = in_flight = RegisterFifo(_TAGS, IN_FLIGHT)
         self._elaborate_start(m, in_flight)
-        next_group = self._elaborate_walks(m)
-        header_due = self._elaborate_headers(m, next_group)
+        self._elaborate_walk(m)
+        header_due = self._elaborate_headers(m)
         self._elaborate_issue(m, header_due)
         self._elaborate_slots(m)
         self._elaborate_checks(m)
@@ -112,40 +115,45 @@ class Issuer(wiring.Component):
 
     def _elaborate_decode(self, m: Module) -> None:
         upcoming = self._upcoming
-        m.d.comb += self.command.ready.eq(~self.error & (~self._held | self._start))
-        with m.If(self.command.valid & self.command.ready):
+        m.d.comb += self.command.ready.eq(~self._held | self._start)
+        waits, bad = Signal(), Signal()
+        with m.If(self.command.ready):
+            # What is taken without `valid` counts for nothing.
             m.d.sync += [
-                self._held.eq(1),
-                self._examined.eq(0),
+                self._held.eq(self.command.valid),
+                *(flag.eq(0) for flag in (self._examined, self._able, self._refused)),
                 upcoming.eq(self.command.payload.word),
                 self._upcoming_index.eq(self.command.payload.index),
             ]
-        with m.Elif(self._start):
-            m.d.sync += [self._held.eq(0), self._examined.eq(0)]
         with m.Else():
-            m.d.sync += self._examined.eq(self._held)
+            m.d.sync += [
+                self._examined.eq(self._held),
+                self._able.eq(self._held & ~waits & ~bad),
+                self._refused.eq(self._held & ~waits & bad),
+            ]
 
         def outside(base: Value, wrap: Value) -> Value:
             return base + wrap > self.arch.act_bytes
 
-        m.d.sync += self._bad.eq(
+        m.d.comb += bad.eq(
             outside(upcoming.ifm_base, upcoming.ifm_wrap)
             | outside(upcoming.ofm_base, upcoming.ofm_wrap)
             | ((upcoming.opcode == Opcode.ELTWISE) & outside(upcoming.ifm2_base, upcoming.ifm2_wrap))
         )
         # A count is reached when (count - wanted) mod 2**16 is in the lower half. Once reached it stays so.
-        for name, waits in self._waits.items():
+        blocked = []
+        for name, flag in self._waits.items():
             ahead = Signal(16, name=f"ahead_{name}")
             m.d.comb += ahead.eq(getattr(self, f"{name}s_done") - upcoming[f"wait_{name}"])
-            m.d.sync += waits.eq(upcoming[f"need_{name}"] & ahead[15])
+            blocked.append(upcoming[f"need_{name}"] & ahead[15])
+            m.d.sync += flag.eq(blocked[-1])
+        m.d.comb += waits.eq(Cat(blocked).any())
 
     def _elaborate_start(self, m: Module, in_flight: RegisterFifo) -> None:
-        waiting = self._waits["load"] | self._waits["store"] | self._waits["compute"]
         free = ~self._active | self._finish
-        able = Signal()
+        room = in_flight.push.ready & ~self.error
         m.d.comb += [
-            able.eq(self._held & self._examined & ~waiting & in_flight.push.ready & ~self.error),
-            self._start.eq(able & ~self._bad & free),
+            self._start.eq(self._able & room & free),
             in_flight.push.valid.eq(self._start),
             in_flight.push.payload.index.eq(self._upcoming_index),
             in_flight.push.payload.tag.eq(self._upcoming.tag),
@@ -156,47 +164,30 @@ class Issuer(wiring.Component):
             self.oldest_stamp.eq(in_flight.pop.payload.stamp),
             self.idle.eq(~self._held & ~self._active & (in_flight.level == 0)),
         ]
+        with m.If(free):
+            # The command, whether it starts or not: none but an active one is looked at.
+            m.d.sync += [self._active.eq(self._start), self.current.eq(self._upcoming)]
+            m.d.sync += self._index.eq(self._upcoming_index)
+        m.d.sync += [self._refused_1.eq(self._refused & free), self._refused_index_1.eq(self._upcoming_index)]
+
+    def _elaborate_walk(self, m: Module) -> None:
+        """A held command is walked as soon as its predecessor is: its first op is there when it starts, at least a
+        cycle after it was held, and stays until it issues.
+        """
+        m.submodules.ahead = ahead = WalkAhead(self.arch)
+        walked = Signal()  # the held command is, or was
+        m.d.comb += [
+            ahead.upcoming.eq(self._upcoming),
+            ahead.load.eq(self._held & ~walked & ahead.ready),
+            ahead.take.eq(self.issue),
+            self.op.eq(ahead.op),
+        ]
         with m.If(self._start):
-            m.d.sync += [self._active.eq(1), self.current.eq(self._upcoming), self._index.eq(self._upcoming_index)]
-        with m.Elif(self._finish):
-            m.d.sync += self._active.eq(0)
-        with m.If(able & self._bad & free):
-            self._fail(m, self._upcoming_index)
+            m.d.sync += walked.eq(0)
+        with m.Elif(ahead.load):
+            m.d.sync += walked.eq(1)
 
-    def _fail(self, m: Module, index: Value) -> None:
-        with m.If(~self.error):
-            m.d.sync += [self.error.eq(1), self.error_code.eq(ErrorCode.BAD_ADDRESS), self.error_index.eq(index)]
-
-    def _elaborate_walks(self, m: Module) -> Value:
-        """Walkers by kind of command; their op and whether an advance goes on to the next group."""
-        walks: list[Walk] = [KernelWalk(self.arch), WindowWalk(self.arch), OperandWalk(self.arch)]
-        kinds = Signal(len(walks))  # one bit each: which of them walks
-        next_group = Signal()
-        with m.If(self._start):
-            with m.Switch(self._upcoming.opcode):
-                with m.Case(Opcode.DEPTHWISE_WINDOW):
-                    m.d.sync += kinds.eq(2)
-                with m.Case(Opcode.ELTWISE):
-                    m.d.sync += kinds.eq(4)
-                with m.Default():
-                    m.d.sync += kinds.eq(1)
-        for number, walk in enumerate(walks):
-            m.submodules[f"walk_{number}"] = walk
-            m.d.comb += [
-                walk.upcoming.eq(self._upcoming),
-                walk.current.eq(self.current),
-                walk.load.eq(self._start),
-                walk.advance.eq(self.issue & kinds[number]),
-            ]
-        with m.Switch(kinds):
-            for number, walk in enumerate(walks[1:], start=1):
-                with m.Case(1 << number):
-                    m.d.comb += [self.op.eq(walk.op), next_group.eq(walk.next_group)]
-            with m.Default():
-                m.d.comb += [self.op.eq(walks[0].op), next_group.eq(walks[0].next_group)]
-        return next_group
-
-    def _elaborate_headers(self, m: Module, next_group: Value) -> Value:
+    def _elaborate_headers(self, m: Module) -> Value:
         """Record words still to be read for the group that issues; returns whether any are."""
         words = self.arch.header_words
         due = Signal()
@@ -207,7 +198,7 @@ class Issuer(wiring.Component):
         with m.If(self._start):
             header = self._upcoming.wgt_header
             m.d.sync += [due.eq(1), index.eq(0), base.eq(header), weight.eq(header)]
-        with m.Elif(self.issue & next_group):
+        with m.Elif(self.issue & self.op.next_group):
             m.d.sync += [due.eq(1), index.eq(0), base.eq(next_base), weight.eq(next_base)]
         with m.Elif(self.header):
             m.d.sync += [due.eq(index != words - 1), index.eq(index + 1), weight.eq(weight + 1)]
@@ -221,13 +212,12 @@ class Issuer(wiring.Component):
         self._emits = emits = self.issue & op.emit
         shadow_in_use = hold(m, emits & first_of_group, header_gap(self.arch) - 1, "shadow_in_use")
         spacing = hold(m, emits, self.arch.post_interval - 1, "spacing")
-        runs, reads_header, emits_late = Signal(), Signal(), Signal()
+        reads_header, emits_late = Signal(), Signal()
         m.d.comb += [
-            runs.eq(self._active & ~self.error),
             reads_header.eq(header_due & ~shadow_in_use),
-            emits_late.eq(header_due | spacing | (self.current.acc_in & self._slots_busy)),
-            self.header.eq(runs & reads_header),
-            self.issue.eq(runs & ~reads_header & ~(op.emit & emits_late) & ~(op.read & self.port_taken)),
+            emits_late.eq((op.emit & (header_due | spacing)) | (op.adds & self._slots_busy)),
+            self.header.eq(self._active & reads_header),
+            self.issue.eq(self._active & ~reads_header & ~emits_late & ~(op.read & self.port_taken)),
             self.end.eq(self.issue & op.end),
             self._finish.eq(self.end),
             self.new_group.eq(first_of_group),
@@ -236,7 +226,7 @@ class Issuer(wiring.Component):
             m.d.comb += self.cause.eq(Cause.NONE)
         with m.Elif(~self._active):
             m.d.comb += self.cause.eq(self._reason_not_started())
-        with m.Elif(reads_header | (op.emit & emits_late)):
+        with m.Elif(reads_header | emits_late):
             m.d.comb += self.cause.eq(Cause.OVERHEAD)
         with m.Elif(op.read & self.port_taken):
             m.d.comb += self.cause.eq(Cause.DMA)
@@ -258,8 +248,7 @@ class Issuer(wiring.Component):
             m.d.sync += place.eq(place + 1)
         busy = hold(m, self._emits & self.current.acc_out, SLOT_GAP - 1, "slots_busy")
         m.d.comb += [self.slot.eq(place), self._slots_busy.eq(busy)]
-        with m.If(self._emits & uses & (place >= self.arch.acc_words)):
-            self._fail(m, self._index)
+        m.d.sync += [self._slot_used_1.eq(self._emits & uses), self._slot_1.eq(place)]
 
     def _reason_not_started(self) -> Value:
         waits = self._waits
@@ -270,7 +259,10 @@ class Issuer(wiring.Component):
                Mux(waits["compute"], Cause.WAIT_COMPUTE, Cause.OVERHEAD)))))  # fmt: skip
 
     def _elaborate_checks(self, m: Module) -> None:
-        """A weight word or a line buffer column past the end of its memory is found one cycle after its issue."""
+        """A weight word, line buffer column or slot past the end of its memory is found one cycle after its issue.
+
+        So is a command that must not start, and an older one's error goes before it.
+        """
         reads_1 = Signal()
         weight_1 = Signal(WEIGHT_BITS, reset_less=True)
         column_outside_1 = Signal()
@@ -281,5 +273,8 @@ class Issuer(wiring.Component):
             weight_1.eq(Mux(self.header, self.header_weight, self.op.weight)),
             index_1.eq(self._index),
         ]
-        with m.If((reads_1 & (weight_1 >= self.arch.weight_words)) | column_outside_1):
-            self._fail(m, index_1)
+        outside = (reads_1 & (weight_1 >= self.arch.weight_words)) | column_outside_1
+        outside |= self._slot_used_1 & (self._slot_1 >= self.arch.acc_words)
+        with m.If((outside | self._refused_1) & ~self.error):
+            m.d.sync += [self.error.eq(1), self.error_code.eq(ErrorCode.BAD_ADDRESS), self._active.eq(0)]
+            m.d.sync += self.error_index.eq(Mux(outside, index_1, self._refused_index_1))

@@ -41,7 +41,7 @@ class LoadWalk(wiring.Component):
         destination = Signal(Destination, reset_less=True)
         index = Signal(32, reset_less=True)
         m.d.comb += [
-            self.piece.valid.eq(active & ~wrong),
+            self.piece.valid.eq(active),
             step.eq(self.piece.valid & self.piece.ready),
             self.load.ready.eq(~active | (step & piece.last)),
             start.eq(self.load.valid & self.load.ready),
@@ -66,7 +66,7 @@ class LoadWalk(wiring.Component):
                 m.d.comb += [
                     piece.addr.eq(addr), piece.count.eq(count), piece.last.eq(last), piece.align.eq(row_end)
                 ]  # fmt: skip
-        with m.If(wrong):
+        with m.If(wrong):  # its pieces go on until the machine is flushed: what they leave behind counts for nothing
             raise_fault(m, self.fault, ErrorCode.BAD_PATTERN, index)
         return m
 
@@ -75,18 +75,27 @@ class LoadWalk(wiring.Component):
         row = Signal(load_layout(), reset_less=True)  # its `rows` and `first` count along
         addr, left = Signal(25, reset_less=True), Signal(20, reset_less=True)
         following, wrapped = Signal(26), Signal(25)
-        table = row.destination == Destination.TABLE
+        table = Signal(reset_less=True)
+        # Bytes of this piece, and of a row's first; the last piece of a row; rows of one piece; the last row.
+        count, whole = (Signal(range(self._arch.lanes + 1), name=name, reset_less=True) for name in ("count", "whole"))
+        row_end, short, last_row = (Signal(name=name, reset_less=True) for name in ("row_end", "short", "last_row"))
         size = Mux(table, self._arch.axi_bytes, self._arch.lanes)
-        row_end = left <= size
         m.d.comb += [
             following.eq(row.first + row.step),
             wrapped.eq(Mux(following >= row.limit, following - row.wrap, following)),
         ]
         with m.If(step & row_end):
             m.d.sync += [row.rows.eq(row.rows - 1), row.first.eq(wrapped), addr.eq(wrapped), left.eq(row.row_bytes)]
+            m.d.sync += [count.eq(whole), row_end.eq(short), last_row.eq(row.rows == 2)]
         with m.Elif(step):
-            m.d.sync += [addr.eq(addr + Mux(table, 1, size)), left.eq(left - size)]
+            ends = left <= Mux(table, 2 * self._arch.axi_bytes, 2 * self._arch.lanes)
+            m.d.sync += [addr.eq(addr + Mux(table, 1, size)), left.eq(left - size), row_end.eq(ends)]
+            m.d.sync += count.eq(Mux(ends, (left - size)[: len(count)], size))
         with m.If(start):
             first = self.load.payload
-            m.d.sync += [row.eq(first), addr.eq(first.first), left.eq(first.row_bytes)]
-        return addr, Mux(row_end, left, size), row_end, row_end & (row.rows == 1)
+            is_table = first.destination == Destination.TABLE
+            first_size = Mux(is_table, self._arch.axi_bytes, self._arch.lanes)
+            one, many = first.row_bytes <= first_size, Mux(first.row_bytes < first_size, first.row_bytes, first_size)
+            m.d.sync += [row.eq(first), addr.eq(first.first), left.eq(first.row_bytes), table.eq(is_table)]
+            m.d.sync += [count.eq(many), whole.eq(many), row_end.eq(one), short.eq(one), last_row.eq(first.rows == 1)]
+        return addr, count, row_end, row_end & last_row

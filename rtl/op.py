@@ -65,7 +65,9 @@ def op_layout(arch: Arch) -> data.StructLayout:
     older_valid      bit a - 1: the row visited `a` passes ago was a row of the map
     chunk            which of the window's slots the array takes
     emit             this issue completes a result vector, written to out_base + out_offset + out_x
+    adds             that result is added to what an accumulator slot holds
     group_last       it belongs to the last group
+    next_group       last issue of a group that is not the last
     end              last issue of the command
     """
     return data.StructLayout({
@@ -91,9 +93,11 @@ def op_layout(arch: Arch) -> data.StructLayout:
         "older_valid": unsigned(arch.window_rows - 1),
         "chunk": bits_for(-(-arch.window_cols // arch.window_cols_per_chunk) - 1),
         "emit": 1,
+        "adds": 1,
         "out_base": 24,
         "out_offset": 24,
         "out_x": 24,
         "group_last": 1,
+        "next_group": 1,
         "end": 1,
     })

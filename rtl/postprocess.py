@@ -69,7 +69,7 @@ class PostProcessor(wiring.Component):
         bytes_out, write = self._finish(m, requantised, control)
         m.d.comb += [
             self.write_data.eq(Cat(bytes_out)),
-            self.write_valid.eq(write["valid"] & (write["lanes"] != 0)),
+            self.write_valid.eq(write["writes"]),
             self.write_addr.eq(write["addr"]),
             self.write_lanes.eq(write["lanes"]),
             self.done.eq(write["valid"] & write["done"]),
@@ -170,6 +170,8 @@ class PostProcessor(wiring.Component):
             bytes_out.append(byte)
         write = {name: delay(m, control[name], before + 4, name=f"write_{name}") for name in ("addr", "lanes", "done")}
         write["valid"] = delay(m, control["valid"], before + 4, name="write_valid", valid=True)
+        writes = control["valid"] & (control["lanes"] != 0)
+        write["writes"] = delay(m, writes, before + 4, name="writes", valid=True)
         return bytes_out, write
 
     def _table(self, m: Module, lane: int, clamped: Value) -> Value:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
@@ -27,7 +27,7 @@ _RECORD_BITS = 8 * PROFILE_RECORD_BYTES
 
 class Profile(wiring.Component):
     """One record per cycle is accepted, of the first queue that offers one, and holds the counters as they are at the
-    end of that cycle.
+    end of that cycle: they are one cycle late, so it is put together in the next.
 
     Members
     -------
@@ -35,6 +35,7 @@ class Profile(wiring.Component):
         Record `n` goes to base + 64 * n.
     record : In stream of record_layout(), one per queue
     counters : In(32).array(len(COUNTERS))
+        With all cycles before this one.
     client : Out(write_client)
     idle : Out(1)
         No record held, none awaits its write response.
@@ -57,43 +58,51 @@ class Profile(wiring.Component):
         m = Module()
         m.submodules.held = held = RegisterFifo(unsigned(_RECORD_BITS), RECORDS_HELD)
         m.submodules.unanswered = unanswered = RegisterFifo(unsigned(32), _UNANSWERED)
-        self._collect(m, held)
-        self._send(m, held, unanswered)
+        coming, of = Signal(), Signal(record_layout(), reset_less=True)
+        self._collect(m, held, coming, of)
+        self._send(m, held, unanswered, coming, of)
         m.d.comb += [
-            self.idle.eq(~held.pop.valid & ~unanswered.pop.valid),
+            self.idle.eq(~held.pop.valid & ~coming & ~unanswered.pop.valid),
             unanswered.pop.ready.eq(self.client.done),
         ]
         with m.If(self.client.error):
             raise_fault(m, self.fault, ErrorCode.PROFILE_BUS, unanswered.pop.payload)
         return m
 
-    def _collect(self, m: Module, held: RegisterFifo) -> None:
-        of = Signal(record_layout())
-        taken = None
+    def _collect(self, m: Module, held: RegisterFifo, coming: Signal, of: data.View) -> None:
+        """Sets `coming` and `of` in the cycle after that in which a record is accepted."""
+        room, taken = Signal(), None
+        # A record that comes has its place.
+        m.d.comb += room.eq(held.push.ready & ~(coming & (held.level == RECORDS_HELD - 1)))
         for record in self.record:
             mine = record.valid if taken is None else record.valid & ~taken
             taken = record.valid if taken is None else record.valid | taken
-            m.d.comb += record.ready.eq(mine & held.push.ready)
+            m.d.comb += record.ready.eq(mine & room)
             with m.If(mine):
-                m.d.comb += of.eq(record.payload)
+                m.d.sync += of.eq(record.payload)
         words = Cat(of.index, of.tag, Signal(16, name="zeros"), *self.counters)
-        m.d.comb += [held.push.valid.eq(taken), held.push.payload.eq(words)]
+        m.d.sync += coming.eq(taken & room)
+        m.d.comb += [held.push.valid.eq(coming), held.push.payload.eq(words)]
 
-    def _send(self, m: Module, held: RegisterFifo, unanswered: RegisterFifo) -> None:
+    def _send(
+        self, m: Module, held: RegisterFifo, unanswered: RegisterFifo, coming: Signal, of: data.View
+    ) -> None:
+        """Asks for the bus while a record comes, sends it from the next cycle on."""
         beats = PROFILE_RECORD_BYTES // self._axi_bytes
         number = Signal(range(beats))
-        offset = Signal(32)
+        offset, address = Signal(32), Signal(32)
         request, out = self.client.request, self.client.data
         m.d.comb += [
-            request.payload.addr.eq(self.base + offset),
+            request.payload.addr.eq(address),
             request.payload.beats.eq(beats),
             out.payload.data.eq(held.pop.payload.word_select(number, 8 * self._axi_bytes)),
             out.payload.strb.eq((1 << self._axi_bytes) - 1),
-            unanswered.push.payload.eq(held.pop.payload[:32]),
+            unanswered.push.payload.eq(Mux(held.pop.valid, held.pop.payload[:32], of.index)),
         ]
+        m.d.sync += address.eq(self.base + offset)  # a record is sent before the next is asked for
         with m.FSM():
             with m.State("ASK"):
-                m.d.comb += request.valid.eq(held.pop.valid & unanswered.push.ready)
+                m.d.comb += request.valid.eq((held.pop.valid | coming) & unanswered.push.ready)
                 with m.If(request.valid & request.ready):
                     m.d.comb += unanswered.push.valid.eq(1)
                     m.d.sync += offset.eq(offset + PROFILE_RECORD_BYTES)

@@ -50,7 +50,7 @@ class CommandQueue(wiring.Component):
         words = self._depth * self._command_words
         m.submodules.ram = ram = memory.Memory(shape=self._bits, depth=words, init=[])
         write_port, read_port = ram.write_port(), ram.read_port(domain="sync")
-        level = Signal(range(words + 1))
+        level, some = Signal(range(words + 1)), Signal()  # some: level != 0
         reading = Signal()
         first, last = self._count(m, words, write_port, read_port, reading)
         m.d.comb += [
@@ -58,8 +58,15 @@ class CommandQueue(wiring.Component):
             write_port.data.eq(self.word),
             read_port.en.eq(reading),
         ]
-        m.d.sync += [level.eq(level + self.write - reading), self.used.eq(self.used + first - last)]
-        self._assemble(m, level, reading, read_port.data)
+        with m.If(self.write & ~reading):
+            m.d.sync += [level.eq(level + 1), some.eq(1)]
+        with m.If(reading & ~self.write):
+            m.d.sync += [level.eq(level - 1), some.eq(level != 1)]
+        with m.If(first & ~last):
+            m.d.sync += self.used.eq(self.used + 1)
+        with m.If(last & ~first):
+            m.d.sync += self.used.eq(self.used - 1)
+        self._assemble(m, some, reading, read_port.data)
         self._number(m)
         return m
 
@@ -70,15 +77,17 @@ class CommandQueue(wiring.Component):
         for name, port, step, edge in ends:
             addr = Signal(range(words), name=f"{name}_addr")
             number = Signal(range(self._command_words), name=f"{name}_number")
+            at_edge = Signal(name=f"{name}_at_edge", init=edge == 0)  # number == edge
             pulse = Signal(name=f"{name}_edge")
             with m.If(step):
                 m.d.sync += addr.eq(Mux(addr == words - 1, 0, addr + 1))
-                m.d.sync += number.eq(Mux(number == self._command_words - 1, 0, number + 1))
-            m.d.comb += [port.addr.eq(addr), pulse.eq(step & (number == edge))]
+                following = Mux(number == self._command_words - 1, 0, number + 1)
+                m.d.sync += [number.eq(following), at_edge.eq(following == edge)]
+            m.d.comb += [port.addr.eq(addr), pulse.eq(step & at_edge)]
             pulses.append(pulse)
         return pulses[0], pulses[1]
 
-    def _assemble(self, m: Module, level: Signal, reading: Signal, word: Signal) -> None:
+    def _assemble(self, m: Module, some: Signal, reading: Signal, word: Signal) -> None:
         """Shift words in from the top; after a whole command the first is at the bottom."""
         arriving = Signal()
         words, bits = self._command_words, self._bits
@@ -86,26 +95,31 @@ class CommandQueue(wiring.Component):
         got = Signal(range(words + 1))
         register = Signal(words * bits, reset_less=True)
         taken = Signal()
+        wanted, whole = Signal(init=1), Signal()  # asked != words, got == words
         m.d.comb += [
-            reading.eq((level != 0) & (asked != words)),
-            self.command.valid.eq(got == words),
+            reading.eq(some & wanted),
+            self.command.valid.eq(whole),
             self.command.payload.word.eq(register),
             taken.eq(self.command.valid & self.command.ready),
         ]
-        m.d.sync += [arriving.eq(reading), asked.eq(asked + reading), got.eq(got + arriving)]
+        m.d.sync += arriving.eq(reading)
+        with m.If(reading):
+            m.d.sync += [asked.eq(asked + 1), wanted.eq(asked != words - 1)]
         with m.If(arriving):
-            m.d.sync += register.eq(Cat(register[bits:], word))
+            m.d.sync += [register.eq(Cat(register[bits:], word)), got.eq(got + 1), whole.eq(got == words - 1)]
         with m.If(taken):
-            m.d.sync += [asked.eq(0), got.eq(0)]
+            m.d.sync += [asked.eq(0), wanted.eq(1), got.eq(0), whole.eq(0)]
 
     def _number(self, m: Module) -> None:
         """Carry the index beside the RAM, in registers: the words have no bits to spare for it."""
         m.submodules.indexes = indexes = RegisterFifo(32, self._depth + 1)
         count = Signal(range(self._command_words))
+        last = Signal(init=self._command_words == 1)  # count is the last
         with m.If(self.write):
-            m.d.sync += count.eq(Mux(count == self._command_words - 1, 0, count + 1))
+            following = Mux(last, 0, count + 1)
+            m.d.sync += [count.eq(following), last.eq(following == self._command_words - 1)]
         m.d.comb += [
-            indexes.push.valid.eq(self.write & (count == self._command_words - 1)),
+            indexes.push.valid.eq(self.write & last),
             indexes.push.payload.eq(self.index),
             indexes.pop.ready.eq(self.command.valid & self.command.ready),
             self.command.payload.index.eq(indexes.pop.payload),

@@ -33,16 +33,36 @@ class RegisterFifo(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         entries = [Signal(self._shape, name=f"entry{i}", reset_less=True) for i in range(self._depth)]
-        pushed, popped = self.push.valid & self.push.ready, self.pop.valid & self.pop.ready
+        # The level in one bit each: nothing that waits for the FIFO, or chooses an entry, has to compare or to invert.
+        at = [Signal(name=f"at{level}", init=level == 0) for level in range(self._depth + 1)]
+        room, some = Signal(init=1), Signal()
+        pushed, popped = Signal(), Signal()
         m.d.comb += [
-            self.push.ready.eq(self.level < self._depth),
-            self.pop.valid.eq(self.level != 0),
+            pushed.eq(self.push.valid & self.push.ready),
+            popped.eq(self.pop.valid & self.pop.ready),
+            self.push.ready.eq(room),
+            self.pop.valid.eq(some),
             self.pop.payload.eq(entries[0]),
         ]
-        m.d.sync += self.level.eq(self.level + pushed - popped)
-        with m.If(popped):
-            m.d.sync += [entry.eq(following) for entry, following in zip(entries, entries[1:], strict=False)]
-        for i, entry in enumerate(entries):
-            with m.If(pushed & (self.level - popped == i)):
+        with m.If(pushed & ~popped):
+            m.d.sync += [room.eq(~at[-2]), some.eq(1)]
+        with m.If(popped & ~pushed):
+            m.d.sync += [room.eq(1), some.eq(~at[1])]
+        for level, here in enumerate(at):
+            with m.If(here):
+                m.d.comb += self.level.eq(level)
+            with m.If(pushed & ~popped):
+                m.d.sync += here.eq(at[level - 1] if level else 0)
+            with m.If(popped & ~pushed):
+                m.d.sync += here.eq(at[level + 1] if level < self._depth else 0)
+        # The first entry behind the last takes what is offered, pushed or not: it counts only if it is pushed.
+        for place, entry in enumerate(entries):
+            with m.If(popped):
+                following = entries[place + 1] if place + 1 < self._depth else entry
+                with m.If(at[place + 1]):
+                    m.d.sync += entry.eq(self.push.payload)
+                with m.Else():
+                    m.d.sync += entry.eq(following)
+            with m.Elif(at[place]):
                 m.d.sync += entry.eq(self.push.payload)
         return m

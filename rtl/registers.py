@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -105,10 +105,13 @@ class Registers(wiring.Component):
         return m
 
     def _read(self, m: Module, slave: LiteSlave, values: dict[str, Value]) -> None:
-        with m.Switch(slave.read_word):
-            for register in REGISTERS:
-                with m.Case(register.offset // 4):
-                    m.d.comb += [slave.read_data.eq(values[register.name]), slave.read_ok.eq(1)]
+        """Which register it is was found in the cycle before, one bit each."""
+        chosen = Signal(len(REGISTERS))
+        m.d.sync += chosen.eq(Cat(slave.read_word == register.offset // 4 for register in REGISTERS))
+        read: Value = Const(0, 32)
+        for one, register in zip(chosen, REGISTERS, strict=True):
+            read = read | Mux(one, values[register.name], 0)
+        m.d.comb += [slave.read_data.eq(read), slave.read_ok.eq(chosen.any())]
 
     def _write(self, m: Module, slave: LiteSlave, values: dict[str, Value], refused: Signal) -> None:
         bits = Cat(strobe.replicate(8) for strobe in slave.write_strb)
@@ -116,15 +119,16 @@ class Registers(wiring.Component):
             m.d.sync += refused.eq(0)
         with m.If(slave.write & ~slave.write_ok):
             m.d.sync += refused.eq(1)
-        with m.Switch(slave.write_word):
-            for register in REGISTERS:
-                if register.access not in _WRITABLE:
-                    continue
-                with m.Case(register.offset // 4):
-                    locked = self.busy if register.access in _LOCKED_WHILE_BUSY else Const(0, 1)
-                    m.d.comb += slave.write_ok.eq(~locked)
-                    with m.If(slave.write & ~locked):
-                        self._change(m, register, values[register.name], slave.write_data & bits, bits)
+        for register in REGISTERS:
+            if register.access not in _WRITABLE:
+                continue
+            chosen = Signal(name=f"writes_{register.name}")  # found in the cycle before
+            m.d.sync += chosen.eq(slave.write_word == register.offset // 4)
+            locked = self.busy if register.access in _LOCKED_WHILE_BUSY else Const(0, 1)
+            with m.If(chosen & ~locked):
+                m.d.comb += slave.write_ok.eq(1)
+                with m.If(slave.write):
+                    self._change(m, register, values[register.name], slave.write_data & bits, bits)
 
     def _change(self, m: Module, register: Register, value: Value, written: Value, bits: Value) -> None:
         mask = writable_mask(register)

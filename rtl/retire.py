@@ -34,6 +34,7 @@ class Retire(wiring.Component):
     completed : In(1)
         Pulse: the unit's oldest command is complete.
     profiling : In(1)
+        Constant while commands are taken.
     record : Out stream of record_layout()
     retired : Out(1)
         A command retires in this cycle.
@@ -60,7 +61,7 @@ class Retire(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        held = data.StructLayout({"record": record_layout(), "stamp": unsigned(1)})
+        held = data.StructLayout({"record": record_layout(), "wanted": unsigned(1)})
         m.submodules.held = fifo = RegisterFifo(held, IN_FLIGHT)
         f = fields(self.queue.payload.word, Opcode.LOAD_TABLE)  # `tag` is where it is in all commands
         m.d.comb += [
@@ -70,17 +71,21 @@ class Retire(wiring.Component):
             fifo.push.valid.eq(self.queue.valid & self.unit.ready),
             fifo.push.payload.record.index.eq(self.queue.payload.index),
             fifo.push.payload.record.tag.eq(f.tag),
-            fifo.push.payload.stamp.eq(f.stamp),
+            fifo.push.payload.wanted.eq(f.stamp & self.profiling),
         ]
-        due = Signal(range(IN_FLIGHT + 1))  # complete, not retired
-        wanted = fifo.pop.payload.stamp & self.profiling
+        due, some_due = Signal(range(IN_FLIGHT + 1)), Signal()  # complete, not retired; due != 0
+        complete, wanted = some_due | self.completed, fifo.pop.payload.wanted
         m.d.comb += [
-            self.record.valid.eq(((due != 0) | self.completed) & wanted),
+            self.record.valid.eq(complete & wanted),
             self.record.payload.eq(fifo.pop.payload.record),
-            self.retired.eq(((due != 0) | self.completed) & (~wanted | self.record.ready)),
+            self.retired.eq(complete & (~wanted | self.record.ready)),
             fifo.pop.ready.eq(self.retired),
             self.empty.eq(~fifo.pop.valid),
             self.oldest.eq(fifo.pop.payload.record.index),
         ]
-        m.d.sync += [due.eq(due + self.completed - self.retired), self.count.eq(self.count + self.retired)]
+        with m.If(self.completed & ~self.retired):
+            m.d.sync += [due.eq(due + 1), some_due.eq(1)]
+        with m.If(~self.completed & self.retired):
+            m.d.sync += [due.eq(due - 1), some_due.eq(due != 1)]
+        m.d.sync += self.count.eq(self.count + self.retired)
         return m

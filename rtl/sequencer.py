@@ -79,15 +79,16 @@ class Sequencer(wiring.Component):
             with m.State("RUN"):
                 m.d.comb += self.run.eq(1)
                 with m.If(failed):
-                    m.d.sync += [self.error_code.eq(code), self.error_index.eq(index)]
+                    # `stop` goes far: it is a register of its own, not a comparison of states.
+                    m.d.sync += [self.error_code.eq(code), self.error_index.eq(index), self.stop.eq(1)]
                     m.next = "DRAIN"
                 with m.Elif(self.finished):
                     m.d.comb += self.done_event.eq(1)
                     m.d.sync += self.done.eq(1)
                     m.next = "IDLE"
             with m.State("DRAIN"):
-                m.d.comb += self.stop.eq(1)
                 with m.If(~self.bus_busy):
+                    m.d.sync += self.stop.eq(0)
                     m.next = "FLUSH"
             with m.State("FLUSH"):
                 m.d.comb += [self.flush.eq(1), self.error_event.eq(1)]
@@ -97,12 +98,17 @@ class Sequencer(wiring.Component):
 
     def _first_fault(self, m: Module) -> tuple[Signal, Signal, Signal]:
         failed, code, index = Signal(), Signal(8), Signal(32)
-        silence = Signal(range(DEADLOCK_CYCLES + 1))
-        m.d.sync += silence.eq(Mux(self.run & ~self.progress, silence + 1, 0))
+        stuck, silence = Signal(), Signal(range(DEADLOCK_CYCLES + 1))
+        m.d.sync += [stuck.eq(self.run & ~self.progress), silence.eq(Mux(stuck, silence + 1, 0))]
         with m.If(silence == DEADLOCK_CYCLES):
             m.d.comb += [failed.eq(1), code.eq(ErrorCode.DEADLOCK.value), index.eq(self.waiting_index)]
             m.d.sync += silence.eq(0)
-        for fault in reversed(list(self.faults)):
-            with m.If(fault.valid):
-                m.d.comb += [failed.eq(1), code.eq(fault.code), index.eq(fault.index)]
+        # A cycle late: no Program is finished in the cycle of a fault, or in the next.
+        for number, fault in reversed(list(enumerate(self.faults))):
+            valid = Signal(name=f"fault_{number}")
+            of = [Signal.like(part, reset_less=True, name=f"fault_{number}_{name}")
+                  for part, name in ((fault.code, "code"), (fault.index, "index"))]  # fmt: skip
+            m.d.sync += [valid.eq(fault.valid), of[0].eq(fault.code), of[1].eq(fault.index)]
+            with m.If(valid):
+                m.d.comb += [failed.eq(1), code.eq(of[0]), index.eq(of[1])]
         return failed, code, index

@@ -40,14 +40,15 @@ class StoreBeats(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         axi_bytes = self._arch.axi_bytes
-        active, sent, row_end, finish = Signal(), Signal(), Signal(), Signal()
+        active, sent, finish = Signal(), Signal(), Signal()
+        row_end = Signal(reset_less=True)  # left <= axi_bytes
         rows = Signal(14, reset_less=True)
         row_bytes = Signal(20, reset_less=True)
         left = Signal(20, reset_less=True)  # bytes of the row that are not yet sent
+        short, last_row = Signal(reset_less=True), Signal(reset_less=True)  # rows of one beat; rows == 1
         m.d.comb += [
             sent.eq(self.beats.valid & self.beats.ready),
-            row_end.eq(left <= axi_bytes),
-            finish.eq(sent & row_end & (rows == 1)),
+            finish.eq(sent & row_end & last_row),
             self.extent.ready.eq(~active | finish),
         ]
         m.d.comb += self.beats.payload.strb.eq(Cat(left > i for i in range(axi_bytes)))
@@ -55,10 +56,14 @@ class StoreBeats(wiring.Component):
             m.d.sync += active.eq(0)
         with m.If(sent):
             m.d.sync += left.eq(Mux(row_end, row_bytes, left - axi_bytes))
-            m.d.sync += rows.eq(rows - row_end)
+            m.d.sync += row_end.eq(Mux(row_end, short, left <= 2 * axi_bytes))
+            with m.If(row_end):
+                m.d.sync += [rows.eq(rows - 1), last_row.eq(rows == 2)]
         with m.If(self.extent.valid & self.extent.ready):
             first = self.extent.payload
             m.d.sync += [active.eq(1), rows.eq(first.rows), row_bytes.eq(first.row_bytes), left.eq(first.row_bytes)]
+            one_beat = first.row_bytes <= axi_bytes
+            m.d.sync += [short.eq(one_beat), row_end.eq(one_beat), last_row.eq(first.rows == 1)]
         self._cut(m, active, sent, row_end)
         return m
 

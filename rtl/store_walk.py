@@ -60,23 +60,27 @@ class StoreWalk(wiring.Component):
         wiring.connect(m, fifo.pop, wiring.flipped(self.vectors))
         promised = Signal(range(depth + 1))  # held, or on their way
         popped = fifo.pop.valid & fifo.pop.ready
-        m.d.sync += promised.eq(promised + self.read_valid - popped)
+        room = Signal(init=1)  # promised < depth
+        following = Signal.like(promised)
+        m.d.comb += following.eq(promised + self.read_valid - popped)
+        m.d.sync += [promised.eq(following), room.eq(following != depth)]
         m.d.comb += [fifo.push.valid.eq(self.read_data_valid), fifo.push.payload.eq(self.read_data)]
-        self._walk(m, promised < depth)
+        self._walk(m, room)
         return m
 
     def _walk(self, m: Module, room) -> None:
         lanes = self._arch.lanes
         current = Signal(rows_layout(), reset_less=True)
-        active, row_end, finish = Signal(), Signal(), Signal()
+        active, finish = Signal(), Signal()
+        # left <= lanes, rows of one vector, rows == 1
+        row_end, short, last_row = (Signal(name=name, reset_less=True) for name in ("row_end", "short", "last_row"))
         addr = Signal(25, reset_less=True)
         left = Signal(20, reset_less=True)
         following, wrapped = Signal(26), Signal(25)
         m.d.comb += [
             self.read_valid.eq(active & room),
             self.read_addr.eq(addr),
-            row_end.eq(left <= lanes),
-            finish.eq(self.read_valid & row_end & (current.rows == 1)),
+            finish.eq(self.read_valid & row_end & last_row),
             self.rows.ready.eq(~active | finish),
             following.eq(current.first + current.step),
             wrapped.eq(Mux(following >= current.limit, following - current.wrap, following)),
@@ -85,9 +89,11 @@ class StoreWalk(wiring.Component):
             m.d.sync += active.eq(0)
         with m.If(self.read_valid & row_end):
             m.d.sync += [current.rows.eq(current.rows - 1), current.first.eq(wrapped), addr.eq(wrapped)]
-            m.d.sync += left.eq(current.row_bytes)
+            m.d.sync += [left.eq(current.row_bytes), row_end.eq(short), last_row.eq(current.rows == 2)]
         with m.Elif(self.read_valid):
-            m.d.sync += [addr.eq(addr + lanes), left.eq(left - lanes)]
+            m.d.sync += [addr.eq(addr + lanes), left.eq(left - lanes), row_end.eq(left <= 2 * lanes)]
         with m.If(self.rows.valid & self.rows.ready):
             first = self.rows.payload
             m.d.sync += [active.eq(1), current.eq(first), addr.eq(first.first), left.eq(first.row_bytes)]
+            one_vector = first.row_bytes <= lanes
+            m.d.sync += [short.eq(one_vector), row_end.eq(one_vector), last_row.eq(first.rows == 1)]

@@ -86,7 +86,6 @@ class Storer(wiring.Component):
             self.waiting.eq(self.command.valid & blocked),
             unanswered.push.payload.eq(index),
             unanswered.pop.ready.eq(self.client.done),
-            empty.eq(request.payload.beats == 0),
             self.completed.eq(self.client.done),
         ]
         with m.If(self.client.error):
@@ -99,6 +98,7 @@ class Storer(wiring.Component):
                     self._latch(m, walk, beats, bad)
                     m.next = "CHECK"
             with m.State("CHECK"):
+                m.d.sync += empty.eq(request.payload.beats == 0)
                 with m.If(bad & ~self.client.error):
                     raise_fault(m, self.fault, ErrorCode.BAD_ADDRESS, index)
                 with m.If(~bad):
@@ -107,7 +107,8 @@ class Storer(wiring.Component):
                 others = walk.rows.ready & beats.extent.ready & unanswered.push.ready
                 with m.If(empty):
                     # In order: complete when all before it are.
-                    m.d.comb += [start.eq(~unanswered.pop.valid), self.completed.eq(start | self.client.done)]
+                    alone = ~unanswered.pop.valid
+                    m.d.comb += [start.eq(alone), self.completed.eq(alone | self.client.done)]
                 with m.Else():
                     m.d.comb += [request.valid.eq(others), start.eq(others & request.ready)]
                     m.d.comb += [walk.rows.valid.eq(start), beats.extent.valid.eq(start)]

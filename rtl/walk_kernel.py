@@ -71,7 +71,6 @@ class KernelWalk(Walk):
             m.d.sync += weight.eq(weight + 1)
 
         m.d.comb += [
-            self.next_group.eq(loops.step["group"]),
             op.read.eq(1),
             op.base.eq(track(loops, "ifm", 24, lambda c: c.ifm_base, {"group": Step(now.group_step)})),
             op.offset.eq(track(loops, "offset", 24, lambda c: c.ifm_start, {
@@ -91,12 +90,14 @@ class KernelWalk(Walk):
             op.last.eq(last),
             op.shift.eq(~convolves & ~pools),
             op.emit.eq(last),
+            op.adds.eq(last & now.acc_in),
             op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(lanes))})),
             op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {
                 "oy": Step(now.ofm_row_step, now.ofm_wrap),
             })),
             op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"ox": Step(now.ofm_pix_step)})),
             op.group_last.eq(loops.last["group"]),
+            op.next_group.eq(loops.group_ends()),
             op.end.eq(loops.all_last()),
         ]  # fmt: skip
         return m

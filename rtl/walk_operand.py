@@ -35,7 +35,6 @@ class OperandWalk(Walk):
         a = operand("a", "ifm", now.oy_step, now.ox_step, now.group_step)
         b = operand("b", "ifm2", now.ifm2_row_step, now.ifm2_pix_step, now.ifm2_group_step)
         m.d.comb += [
-            self.next_group.eq(loops.step["group"]),
             op.read.eq(1),
             op.base.eq(Mux(second, b[0], a[0])),
             op.offset.eq(Mux(second, b[1], a[1])),
@@ -44,12 +43,14 @@ class OperandWalk(Walk):
             op.operand_a.eq(~second),
             op.operand_b.eq(second),
             op.emit.eq(second),
+            op.adds.eq(second & now.acc_in),
             op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(self.arch.lanes))})),
             op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {
                 "oy": Step(now.ofm_row_step, now.ofm_wrap),
             })),
             op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"ox": Step(now.ofm_pix_step)})),
             op.group_last.eq(loops.last["group"]),
+            op.next_group.eq(loops.group_ends()),
             op.end.eq(loops.all_last()),
         ]  # fmt: skip
         return m

@@ -54,7 +54,6 @@ class WindowWalk(Walk):
         out_step = Step(Mux(fires, now.ofm_pix_step, 0))
         row_step = Step(Mux(row_fires, now.ofm_row_step, 0), now.ofm_wrap)
         m.d.comb += [
-            self.next_group.eq(loops.step["group"]),
             op.read.eq(visit),
             op.base.eq(track(loops, "ifm", 24, lambda c: c.ifm_base, {"group": Step(now.group_step)})),
             op.offset.eq(track(loops, "offset", 24, lambda c: c.ifm_start, {
@@ -77,10 +76,12 @@ class WindowWalk(Walk):
             op.older_valid.eq(older_valid),
             op.chunk.eq(chunk),
             op.emit.eq(fires & loops.last["chunk"]),
+            op.adds.eq(fires & loops.last["chunk"] & now.acc_in),
             op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(lanes))})),
             op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {"visited_row": row_step})),
             op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"visited_column": out_step})),
             op.group_last.eq(loops.last["group"]),
+            op.next_group.eq(loops.group_ends()),
             op.end.eq(loops.all_last()),
         ]  # fmt: skip
         return m

@@ -33,10 +33,11 @@ class LiteSlave(wiring.Component):
     bus : In(LiteSignature)
     write, write_word, write_data, write_strb : Out
         Write `write_data` to register `write_word` (address / 4), in this cycle; the two low address bits are ignored.
+        `write_word` is there one cycle before.
     write_ok : In(1)
         Answer OKAY, else SLVERR; same cycle.
     read, read_word : Out
-        Register to read, in this cycle.
+        Register to read, in this cycle; `read_word` is there one cycle before.
     read_data, read_ok : In
         Its value; same cycle.
     """
@@ -63,12 +64,13 @@ class LiteSlave(wiring.Component):
 
     def _write(self, m: Module) -> None:
         bus = self.bus
-        have_addr, have_data = Signal(), Signal()
+        have_addr, have_data, chosen = Signal(), Signal(), Signal()
         m.d.comb += [
             bus.aw.ready.eq(~have_addr),
             bus.w.ready.eq(~have_data),
-            self.write.eq(have_addr & have_data & ~bus.b.valid),
+            self.write.eq(chosen & have_data & ~bus.b.valid),
         ]
+        m.d.sync += chosen.eq(have_addr & ~self.write)
         with m.If(bus.aw.valid & bus.aw.ready):
             m.d.sync += [have_addr.eq(1), self.write_word.eq(bus.aw.payload[2:])]
         with m.If(bus.w.valid & bus.w.ready):
@@ -85,8 +87,9 @@ class LiteSlave(wiring.Component):
 
     def _read(self, m: Module) -> None:
         bus = self.bus
-        have_addr = Signal()
-        m.d.comb += [bus.ar.ready.eq(~have_addr), self.read.eq(have_addr & ~bus.r.valid)]
+        have_addr, chosen = Signal(), Signal()
+        m.d.comb += [bus.ar.ready.eq(~have_addr), self.read.eq(chosen & ~bus.r.valid)]
+        m.d.sync += chosen.eq(have_addr & ~self.read)
         with m.If(bus.ar.valid & bus.ar.ready):
             m.d.sync += [have_addr.eq(1), self.read_word.eq(bus.ar.payload[2:])]
         with m.If(bus.r.ready):

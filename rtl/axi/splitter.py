@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,6 +20,7 @@ def burst_layout() -> data.StructLayout:
 
 class BurstSplitter(wiring.Component):
     """A burst ends at `burst_beats`, at a 4 KiB boundary, or with its transfer. One burst per cycle, latency one cycle.
+    Length and end of a burst are computed as the one before it is taken: all that is granted depends on them.
 
     Members
     -------
@@ -36,26 +37,43 @@ class BurstSplitter(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        size = full_size(self._arch.axi_bytes)
-        addr = Signal(32, reset_less=True)
-        left = Signal(32)
+        size, most = full_size(self._arch.axi_bytes), self._arch.burst_beats
         page_beats = PAGE_BYTES >> size
-        to_page = Signal(range(page_beats + 1))
-        allowed = Signal(range(page_beats + 1))
-        beats = Signal(range(page_beats + 1))
-        taken = self.burst.valid & self.burst.ready
+        addr = Signal(32, reset_less=True)
+        valid, last = Signal(), Signal(reset_less=True)
+        beats = Signal(range(page_beats + 1), reset_less=True)
+        # What makes the next burst, as this one is taken: beats left behind it, at most so many in it, and its page.
+        rest = Signal(32, reset_less=True)
+        limit = Signal(range(page_beats + 1), reset_less=True)
+        page = Signal(range(page_beats + 1), reset_less=True)
+        taken = Signal()
         m.d.comb += [
-            to_page.eq(page_beats - addr[size : PAGE_BYTES.bit_length() - 1]),
-            allowed.eq(Mux(to_page < self._arch.burst_beats, to_page, self._arch.burst_beats)),
-            beats.eq(Mux(left < allowed, left, allowed)),
-            self.burst.valid.eq(left != 0),
+            taken.eq(valid & self.burst.ready),
+            self.burst.valid.eq(valid),
             self.burst.payload.addr.eq(addr),
             self.burst.payload.len.eq(beats - 1),
-            self.burst.payload.last.eq(left <= allowed),
-            self.request.ready.eq((left == 0) | (taken & self.burst.payload.last)),
+            self.burst.payload.last.eq(last),
+            self.request.ready.eq(~valid | (taken & last)),
         ]
+
+        def follow(left: Value, at_most: Value, to_page: Value) -> None:
+            """A burst of a transfer with `left` beats: at most `at_most`, of the `to_page` left of its page."""
+            ends = left <= at_most
+            behind = (to_page - at_most)[: len(page)]
+            whole = Mux(behind == 0, page_beats, behind)
+            m.d.sync += [
+                last.eq(ends), beats.eq(Mux(ends, left, at_most)), rest.eq(left - at_most),
+                page.eq(whole), limit.eq(Mux(whole < most, whole, min(most, page_beats))),
+            ]  # fmt: skip
+
+        to_page = Signal.like(page)
+        request = self.request.payload
+        m.d.comb += to_page.eq(page_beats - request.addr[size : PAGE_BYTES.bit_length() - 1])
         with m.If(taken):
-            m.d.sync += [addr.eq(addr + (beats << size)), left.eq(left - beats)]
-        with m.If(self.request.valid & self.request.ready):
-            m.d.sync += [addr.eq(self.request.payload.addr), left.eq(self.request.payload.beats)]
+            m.d.sync += addr.eq(addr + (beats << size))
+            follow(rest, limit, page)
+        with m.If(self.request.ready):
+            first = Mux(to_page < most, to_page, min(most, page_beats))
+            m.d.sync += [valid.eq(self.request.valid), addr.eq(request.addr)]
+            follow(request.beats, first, to_page)
         return m

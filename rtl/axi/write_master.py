@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,17 +46,18 @@ class WriteMaster(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        owner = data.StructLayout({"client": range(self._clients), "last": unsigned(1)})
-        m.submodules.order = order = RegisterFifo(owner, self._arch.outstanding)
+        entry = data.StructLayout({"client": range(self._clients), "last": unsigned(1)})
+        m.submodules.order = order = RegisterFifo(entry, self._arch.outstanding)
         left = Signal(9)
-        client = Signal(range(self._clients))
+        self._more, self._one = Signal(), Signal()  # left != 0, left == 1
+        owner = Signal(self._clients)  # one bit each: whose beats go to W
         moved = Signal()
-        self._start(m, order, left, client, moved)
-        self._move(m, left, client, moved)
+        self._start(m, order, left, owner, moved)
+        self._move(m, owner, moved)
         self._respond(m, order)
         w = self.link.w
         m.d.comb += [
-            self.busy.eq(self.link.aw.valid | w.valid | (left != 0) | order.pop.valid),
+            self.busy.eq(self.link.aw.valid | w.valid | self._more | order.pop.valid),
             self.beat.eq(w.valid & w.ready),
         ]
         return m
@@ -65,16 +66,21 @@ class WriteMaster(wiring.Component):
         """Offer the next burst's address and give W to its client. `left` counts beats not yet taken from it."""
         aw = self.link.aw
         free = Signal()
-        drained = (left == 0) | ((left == 1) & moved)
+        drained = ~self._more | (self._one & moved)
         m.d.comb += free.eq((~aw.valid | aw.ready) & drained & order.push.ready & ~self.stop)
         with m.If(moved):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += [left.eq(left - 1), self._more.eq(~self._one), self._one.eq(left == 2)]
         with m.If(aw.ready):
             m.d.sync += aw.valid.eq(0)
         taken = Signal()
         for i, client in enumerate(self.client):
             m.submodules[f"split{i}"] = split = BurstSplitter(self._arch)
-            wiring.connect(m, wiring.flipped(client.request), split.request)
+            # A transfer is taken when the one before has been cut up whole: its beats are still to come then.
+            m.d.comb += [
+                split.request.payload.eq(client.request.payload),
+                split.request.valid.eq(client.request.valid & ~split.burst.valid),
+                client.request.ready.eq(~split.burst.valid),
+            ]
             before, taken = taken, Signal(name=f"taken{i}")
             with m.If(before):
                 m.d.comb += taken.eq(1)
@@ -85,26 +91,28 @@ class WriteMaster(wiring.Component):
                 m.d.comb += [taken.eq(1), split.burst.ready.eq(1), order.push.valid.eq(1)]
                 m.d.comb += [order.push.payload.client.eq(i), order.push.payload.last.eq(burst.last)]
                 m.d.sync += [aw.valid.eq(1), aw.payload.addr.eq(burst.addr), aw.payload.len.eq(burst.len)]
-                m.d.sync += [left.eq(burst.len + 1), owner.eq(i)]
+                m.d.sync += [left.eq(burst.len + 1), self._more.eq(1), self._one.eq(burst.len == 0), owner.eq(1 << i)]
 
-    def _move(self, m: Module, left: Signal, owner: Signal, moved: Signal) -> None:
+    def _move(self, m: Module, owner: Signal, moved: Signal) -> None:
         """Beats pass a register, so that one already offered stays as it is when `stop` rises."""
         w = self.link.w
-        room = Signal()
-        m.d.comb += room.eq((left != 0) & (~w.valid | w.ready))
+        room, offered = Signal(), Signal()
+        m.d.comb += [
+            room.eq(~w.valid | w.ready),
+            offered.eq(Cat(owner[i] & client.data.valid for i, client in enumerate(self.client)).any()),
+            moved.eq(self._more & room & (self.stop | offered)),
+        ]
         with m.If(w.ready):
             m.d.sync += w.valid.eq(0)
         with m.If(moved):
-            m.d.sync += [w.valid.eq(1), w.payload.last.eq(left == 1)]
-        with m.If(room & self.stop):
-            m.d.comb += moved.eq(1)
+            m.d.sync += [w.valid.eq(1), w.payload.last.eq(self._one)]
+        # Strobes count from `valid` on: what is not moved may be there already.
+        with m.If(room):
             m.d.sync += w.payload.strb.eq(0)
         for i, client in enumerate(self.client):
-            with m.If(room & ~self.stop & (owner == i)):
-                m.d.comb += [client.data.ready.eq(1), moved.eq(client.data.valid)]
-                with m.If(client.data.valid):
-                    beat = client.data.payload
-                    m.d.sync += [w.payload.data.eq(beat.data), w.payload.strb.eq(beat.strb)]
+            m.d.comb += client.data.ready.eq(self._more & room & ~self.stop & owner[i])
+            with m.If(room & ~self.stop & owner[i]):
+                m.d.sync += [w.payload.data.eq(client.data.payload.data), w.payload.strb.eq(client.data.payload.strb)]
 
     def _respond(self, m: Module, order: RegisterFifo) -> None:
         b = self.link.b

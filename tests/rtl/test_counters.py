@@ -16,16 +16,17 @@ INPUTS = ("cause", "ended", "loading", "storing", "computing", "arrived", "desti
 
 
 def _run(cycles: list[dict[str, int]]) -> list[dict[str, int]]:
-    """Counters after each cycle."""
+    """Counters with each cycle: `following` in the cycle after it, `value` one later."""
     dut, seen = Counters(), []
 
     async def bench(ctx) -> None:
         for cycle in cycles:
             for name in ("run", "read_beat", "write_beat", "retired", *INPUTS):
                 ctx.set(getattr(dut, name), cycle.get(name, Cause.NONE if name == "cause" else 0))
-            following = [ctx.get(v) for v in dut.following]
+            before = [ctx.get(v) for v in dut.following]
             await ctx.tick()
-            assert [ctx.get(v) for v in dut.value] == following
+            assert [ctx.get(v) for v in dut.value] == before
+            following = [ctx.get(v) for v in dut.following]
             seen.append(dict(zip(NAMES, following, strict=True)))
 
     simulator = Simulator(dut)

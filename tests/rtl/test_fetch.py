@@ -66,6 +66,7 @@ class FetchBench(Elaboratable):
     def run(self, cycles: int) -> FetchBench:
         async def bench(ctx: Any) -> None:
             ctx.set(self.fetch.prog_addr, START)
+            await ctx.tick()
             ctx.set(self.fetch.enable, 1)
             await ctx.tick().repeat(20)
             while cycles > len(self.memory.beats) and not ctx.get(self.fetch.ended) and self.fault is None:
