@@ -12,7 +12,7 @@ from esl_ref.registers import address
 from sim.jobs import Job, counter_names
 from sim.machine_backend import prediction
 from sim.random_layers import LayerSpec, build, inputs_of
-from sim.rtl_backend import _result, cycle_limit, register_run
+from sim.rtl_backend import job_result, cycle_limit, register_run
 from sim.runner import MemoryTiming, RunResult
 from sim.workload import prepare
 
@@ -51,7 +51,7 @@ def test_patience_grows_with_the_work_and_the_stalls(job: Job) -> None:
 
 
 def test_a_good_run_gives_tensors_and_counters(job: Job) -> None:
-    result = _result(job, finished(job))
+    result = job_result(job, finished(job))
     assert not result.failure
     assert set(result.tensors) == {"y"}
     assert (result.cycles, result.counters["MAC_ACTIVE"]) == (10, 11)
@@ -72,4 +72,4 @@ def test_a_good_run_gives_tensors_and_counters(job: Job) -> None:
     ],
 )
 def test_failures_are_told_apart(job: Job, changes: dict[str, object], said: str) -> None:
-    assert said in _result(job, finished(job, **changes)).failure
+    assert said in job_result(job, finished(job, **changes)).failure
