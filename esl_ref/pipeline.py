@@ -183,8 +183,10 @@ def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetEr
 
 def _all_whole(planned: Planned) -> bool:
     """Whether every layer runs as a whole: then the budget binds nobody, and no other method is faster."""
-    return all(replace(s.choice, parts=PARTS) in
-               [replace(c, parts=PARTS) for c in whole_layers(s.lowered)] for s in planned.compiled.programs)  # fmt: skip
+    return all(
+        replace(step.choice, parts=PARTS) in [replace(choice, parts=PARTS) for choice in whole_layers(step.lowered)]
+        for step in planned.compiled.programs
+    )
 
 
 def _compiled(

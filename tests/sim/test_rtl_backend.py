@@ -12,7 +12,7 @@ from esl_ref.registers import address
 from sim.jobs import Job, counter_names
 from sim.machine_backend import prediction
 from sim.random_layers import LayerSpec, build, inputs_of
-from sim.rtl_backend import job_result, cycle_limit, register_run
+from sim.rtl_backend import cycle_limit, job_result, register_run
 from sim.runner import MemoryTiming, RunResult
 from sim.workload import prepare
 
