@@ -28,6 +28,7 @@ SLOW = {
 NEVER = {
     "bench": "measures an otherwise idle machine for minutes to an hour, on third-party models",
     "fuzz": "hundreds of layers take an hour; tests/sim/test_fuzz.py runs some",
+    "mutate": "hundreds of mutants take ten minutes; tests/sim/mutation runs some",
     "golden replay": "compiles a simulation: minutes, and tests/golden does it",
 }
 # What is neither esl-ref nor make nor python: allowed, not run.
