@@ -106,5 +106,5 @@ def table_lines(rows: Sequence[NetworkRow]) -> Iterator[str]:
             f"{r.worst_layer_error_percent:>8.2f}{r.lanes:>8}{r.weights:>8}{r.read_beats:>8}{100 * r.above_bound:>8.1f}"
             f"{100 * r.utilisation:>7.1f}{r.vela_npu:>9}{r.cycles / r.vela_npu:>6.2f}{r.sram_bytes:>9}{mark}"
         )
-    yield "lanes, weights: lower bounds; above: over the larger one (* more than 10 %); layer: worst layer's prediction"
+    yield "lanes, weights: the bounds; above: over the larger one (* more than 10 %); layer: worst layer's prediction"
     yield "beats: cycles in which the bus brought weights with their records, commands and the network's input"

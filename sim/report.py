@@ -137,7 +137,7 @@ def _layer_lines(outcome: Outcome) -> Iterator[str]:
         yield f"[bold]{line}[/]" if number == 0 else f"[red]{line}[/]" if failed else line
     if any(layer.seen_in not in ((), (layer.tensor,)) for layer in outcome.layers):
         yield "* has no tensor of its own in memory: seen through the tensors made from it"
-    yield "lanes, weights: lower bounds on cycles by the array and by the weights' traffic"
+    yield "lanes, weights: bounds on cycles, by the array at one pixel after the other and by the weights' traffic"
 
 
 def _layer_cells(layer: Layer) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def test_table() -> None:
     assert first.endswith("*") and not second.endswith("*")
     assert "+0.10" in first and "12.6" in first
     assert len(title) == len(second)
-    assert "lower bounds" in legend
+    assert "the bounds" in legend
 
 
 def test_absent_networks_are_left_out(tmp_path: Path) -> None:
