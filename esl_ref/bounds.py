@@ -2,10 +2,11 @@
 """Paper bounds on a layer's cycles: what the lanes can do at best, and what its weights cost on the bus.
 
 The lane-quantised bound counts array cycles of one output pixel after the other: a convolution packs each kernel row's
-(kx, c) bytes densely on the input lanes, a depthwise window feeds its taps to the lane of their own channel, an addition
-takes one vector per cycle, and channels round up to whole groups of lanes. Pooling has no multiplications and counts as
-free. Layers that leave lanes empty so may be faster than that: pixels side by side, one channel through the window, rows
-of padding left out (docs/engine.md). The weight-traffic bound is the layer's weight bytes over the bytes of a bus beat.
+(kx, c) bytes densely on the input lanes, a depthwise window feeds its taps to the lane of their own channel, an
+addition takes one vector per cycle, and channels round up to whole groups of lanes. Pooling has no multiplications and
+counts as free. Layers that leave lanes empty so may be faster than that: pixels side by side, one channel through the
+window, rows of padding left out (docs/engine.md). The weight-traffic bound is the layer's weight bytes over the bytes
+of a bus beat.
 """
 
 from __future__ import annotations
