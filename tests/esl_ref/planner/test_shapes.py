@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from esl_ref.cli.shapes import is_workload, plan_and_show
+from esl_ref.cli.network import is_workload
+from esl_ref.cli.shapes import plan_and_show
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.planner.shapes import METHODS, plan_shapes
 from esl_ref.workloads import workload
