@@ -83,15 +83,15 @@ def _slice(graph: ShapeGraph, group: Sequence[Node], low: int, high: int, number
     made: list[Node] = []
     for node in group:
         if node.name in rows:
-            starts = [rows[name][0] if name in inside else 0 for name in node.inputs]
+            spans = [rows[name] if name in inside else (0, graph[name].shape[0]) for name in node.inputs]
             inputs = [f"{name}#{number}" if name in inside else name for name in node.inputs]
-            made += _part(graph, node, inputs, starts, rows[node.name], number)
+            made += _part(graph, node, inputs, spans, rows[node.name], number)
     return made
 
 
-def _part(graph: ShapeGraph, node: Node, inputs: Sequence[str], starts: Sequence[int], rows: tuple[int, int],
-          number: int) -> list[Node]:  # fmt: skip
-    """Rows `rows` of `node` from tensors that begin at rows `starts`, with the views that an elementwise node needs."""
+def _part(graph: ShapeGraph, node: Node, inputs: Sequence[str], spans: Sequence[tuple[int, int]],
+          rows: tuple[int, int], number: int) -> list[Node]:  # fmt: skip
+    """Rows `rows` of `node` from tensors of rows `spans`, with the views that an elementwise node needs."""
     top, bottom = rows
     name, size = f"{node.name}#{number}", bottom - top
     part = dataclasses.replace(
@@ -99,15 +99,15 @@ def _part(graph: ShapeGraph, node: Node, inputs: Sequence[str], starts: Sequence
         weights=0 if number else node.weights, biases=0 if number else node.biases,
     )  # fmt: skip
     if node.kind in WINDOWED:
-        above = node.pad[0] + starts[0] - top * node.stride[0]
+        above = node.pad[0] + spans[0][0] - top * node.stride[0]
         return [dataclasses.replace(part, pad=(above, *node.pad[1:]))]
     views: list[Node] = []
-    for k, start in enumerate(starts):
+    for k, span in enumerate(spans):
         source = graph[node.inputs[k]]
         low, high = layer_rows(node, source.shape[0], 0, top, bottom)
-        if start != low:
+        if span != (low, high):
             shape = (high - low, *source.shape[1:])
-            views.append(Node(f"{name}@{k}", Kind.VIEW, (inputs[k],), shape, pad=(start - low, 0, 0, 0),
+            views.append(Node(f"{name}@{k}", Kind.VIEW, (inputs[k],), shape, pad=(span[0] - low, 0, 0, 0),
                               itemsize=source.itemsize))  # fmt: skip
     named = [f"{name}@{k}" if any(v.name == f"{name}@{k}" for v in views) else i for k, i in enumerate(inputs)]
     return [*views, dataclasses.replace(part, inputs=tuple(named))]
