@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="rtl.synth_report", description=__doc__)
     parser.add_argument("--arch", default="tiny", help="preset or TOML file")
     parser.add_argument("--ecp5", action="store_true", help="map to ECP5 too (minutes)")
-    parser.add_argument("--timing", action="store_true", help="place and route that as well (an hour for a whole accelerator)")
+    parser.add_argument("--timing", action="store_true", help="place and route that as well (an hour for all of it)")
     parser.add_argument("units", nargs="*", metavar="unit", help=f"of {', '.join(UNITS)}; all if none is named")
     options = parser.parse_args(arguments)
     if unknown := set(options.units) - set(UNITS):
