@@ -23,7 +23,7 @@ _TARGET_ABOVE_BOUND = 0.10
 class NetworkRow:
     """One network. Cycles from doorbell to done, on a memory of one bus beat per cycle and 32 cycles latency.
 
-    lanes, weights: the lower bounds; read_beats: beats that the bus brought, weights with their records, commands and
+    lanes, weights: the bounds; read_beats: beats that the bus brought, weights with their records, commands and
     the network's input; vela_npu: Vela's estimate.
     """
 

@@ -239,7 +239,7 @@ def _before_spare_rows(uses: list[_Use], index: int, at: int) -> bool:
     step, following = uses[index].step, uses[at].step
     if not (isinstance(step, Load) and isinstance(following, Compute)) or uses[at].free_after >= index:
         return False
-    if any(isinstance(use.step, Compute) for use in uses[index:at]):
+    if any(isinstance(uses[between].step, Compute) for between in range(index, at)):
         return False
     task = following.task
     others = step.view.storage.name not in {v.storage.name for v in (task.ifm, task.ifm2) if v is not None}

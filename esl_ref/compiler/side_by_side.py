@@ -18,6 +18,7 @@ import numpy.typing as npt
 from esl_ref.arch import Arch
 from esl_ref.compiler.tasks import Task
 from esl_ref.numerics import Requant
+from esl_ref.ops.finish import per_channel
 
 __all__ = ["best_count", "repeated", "widened"]
 
@@ -63,9 +64,4 @@ def widened(task: Task, weight: Ints, count: int) -> tuple[Task, Ints]:
 
 def repeated(requant: Requant, count: int) -> Requant:
     """The scales of `count` pixels, one after the other."""
-
-    def tile(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-        return np.tile(values, count) if values.size > 1 else values
-
-    add = None if requant.add is None else tile(requant.add)
-    return Requant(tile(requant.multiplier), tile(requant.shift), requant.profile, add)  # type: ignore[arg-type]
+    return per_channel(requant, lambda values: np.tile(values, count))

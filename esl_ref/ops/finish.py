@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from esl_ref.ir import Act
 from esl_ref.numerics import Requant, requantise, saturate
 from esl_ref.ops.registry import Array
 
-__all__ = ["channel", "finish", "slice_channels"]
+__all__ = ["channel", "finish", "per_channel", "slice_channels"]
 
 
 def finish(acc: Array, requant: Requant, act: Act, dtype: np.dtype[np.generic]) -> Array:
@@ -17,14 +19,19 @@ def finish(acc: Array, requant: Requant, act: Act, dtype: np.dtype[np.generic]) 
     return saturate(requantise(acc, requant) + act.zero_point, act.low, act.high, dtype)
 
 
+def per_channel(requant: Requant, change: Callable[[Array], Array]) -> Requant:
+    """The scales with `change` made to what there is one of per channel; what serves all channels stays."""
+
+    def changed(values: Array) -> Array:
+        return change(values) if values.size > 1 else values
+
+    add = None if requant.add is None else changed(requant.add)
+    return Requant(changed(requant.multiplier), changed(requant.shift), requant.profile, add)
+
+
 def slice_channels(requant: Requant, channels: slice) -> Requant:
     """The scales of some channels."""
-
-    def pick(values: Array) -> Array:
-        return values[channels] if values.size > 1 else values
-
-    add = None if requant.add is None else pick(requant.add)
-    return Requant(pick(requant.multiplier), pick(requant.shift), requant.profile, add)
+    return per_channel(requant, lambda values: values[channels])
 
 
 def channel(requant: Requant, index: int) -> Requant:
