@@ -38,7 +38,7 @@ def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *,
     """
     search = Search(graph, lowered, sizing, effort)
     whole = search.whole(budget)
-    if len(whole) == len(whole_layers(lowered)):
+    if {r.choice.groups for r in whole} == {cut.groups for cut in whole_layers(lowered)}:
         if effort.seconds is not None:
             search.stream()
             search.improve(lambda r: (r.cycles, r.height))

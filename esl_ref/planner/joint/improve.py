@@ -15,8 +15,8 @@ from esl_ref.planner.joint.front import STRIPS
 __all__ = ["neighbour", "roomier"]
 
 _Groups = list[Group]
-PARTS = (2, 4, 8, 16)
-"""How finely weights may be cut."""
+PARTS = (3, 4, 8, 16)
+"""How finely weights may be cut: finer starts earlier, coarser has fewer commands."""
 
 
 def neighbour(choice: Choice, lowered: Lowered, random: Random) -> Choice:

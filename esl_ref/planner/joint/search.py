@@ -19,16 +19,16 @@ from esl_ref.compiler.schedule import layerwise_groups
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.planner.joint.front import Candidate, cheapest, front
-from esl_ref.planner.joint.improve import neighbour, roomier
+from esl_ref.planner.joint.improve import PARTS, neighbour, roomier
 from esl_ref.planner.joint.price import Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
 
 __all__ = ["Effort", "Search", "whole_layers"]
 
-STRIPS = (1, 16)
+STRIPS = (1, 4, 16)
 """Into how many strips the first layer is cut, so that it may start before all of the network input is there."""
-PARTS = (4, 8)
-"""How finely weights are cut: finer starts earlier, coarser has fewer commands."""
+AHEAD = 2
+"""Strips of the first layer whose rows may be on chip besides those it needs, so that their loads need not wait."""
 TRUST = 1.12
 """Prices are within this factor of what the ESL machine predicts: what costs more than that cannot be the best."""
 ROOM = 1.25
@@ -49,8 +49,15 @@ class Effort:
 
 
 def whole_layers(lowered: Lowered) -> list[Choice]:
-    """Whole layers one after the other, in the ways to cut the first layer and the weights."""
-    return [Choice(layerwise_groups(lowered, strips), parts) for strips in STRIPS for parts in PARTS]
+    """Whole layers one after the other, in the ways to cut the first layer, without and with room for more of its
+    input."""
+    cuts = [Choice(layerwise_groups(lowered, strips)) for strips in STRIPS]
+    if not lowered.tasks:
+        return cuts[:1]
+    first = lowered.tasks[0]
+    rows = [AHEAD * first.ifm_rows(0, cut.groups[0].strip)[1] for cut in cuts[1:]]
+    roomy = [replace(c, room=((first.ifm.storage.name, n),)) for c, n in zip(cuts[1:], rows, strict=True)]
+    return [*cuts, *roomy]
 
 
 class Search:
@@ -77,9 +84,16 @@ class Search:
         return self.effort.seconds is not None and self.seconds > share * self.effort.seconds
 
     def whole(self, limit: int | None = None) -> list[Rated]:
-        """Plans of whole layers, those that fit `limit` bytes: to time the others would take long and say nothing."""
-        fits = (c for c in whole_layers(self.lowered) if limit is None or self.rater.realised(c).height <= limit)
-        return [self.rater.rate(choice) for choice in fits]
+        """Plans of whole layers, those that fit `limit` bytes: to time the others would take long and say nothing.
+
+        How finely weights are cut and how the first layer is have little to do with each other: one after the other.
+        """
+        found: list[Rated] = []
+        for cut in whole_layers(self.lowered):
+            if limit is None or self.rater.realised(cut).height <= limit:
+                ways = [min(found, key=lambda r: r.cycles).choice.parts] if found else PARTS
+                found += [self.rater.rate(replace(cut, parts=parts)) for parts in ways]
+        return found
 
     def stream(self, limit: int | None = None, byte_cost: float = 0.0, slowest: float | None = None) -> None:
         """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so, or take
