@@ -27,10 +27,10 @@ def _weights(op: FloatOp) -> int:
 
 def _resident(op: FloatOp) -> int:
     """Elements of an operator's weights that are in memory at a time."""
-    if isinstance(op, Dense) and op.weight.part:
+    if isinstance(op, Dense) and op.weight.parts:
         units, depth = op.weight.shape
         return min(units, max(1, WORKSPACE // depth)) * depth + op.bias.elements
-    if isinstance(op, Local) and op.weight.part:
+    if isinstance(op, Local) and op.weight.parts:
         return op.weight.elements // op.weight.shape[0] + op.bias.elements
     return _weights(op)
 

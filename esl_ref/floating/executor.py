@@ -73,7 +73,7 @@ def _loaded(op: FloatOp) -> FloatOp:
         item.name: Parameter.of(values_of(value, f"layer '{op.name}', {item.name}"))
         for item in dataclasses.fields(op)
         if isinstance(value := getattr(op, item.name), Parameter)
-        and not (value.part and isinstance(op, (Dense, Local)))
+        and not (value.parts and isinstance(op, (Dense, Local)))
     }
     return dataclasses.replace(op, **changes) if changes else op
 

@@ -8,7 +8,7 @@ before it by the front end. Weights are `Parameter`s, which are read when a laye
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -33,13 +33,14 @@ FloatArray = npt.NDArray[np.float32]
 class Parameter:
     """Weights that are read on demand: `load()` gives float32 of `shape`, from memory, a file, or a seed.
 
-    `part(first, count)`, where there is one, gives as many entries of the first axis without reading the others, and
-    sees to it that they are finite: layers that use every weight once need not hold them all.
+    `parts(count)`, where there is one, yields (first, entries of the first axis from there on), at most `count` at a
+    time and all in the same memory, and sees to it that they are finite: layers that use every weight once need not
+    hold them all.
     """
 
     shape: tuple[int, ...]
     load: Callable[[], FloatArray]
-    part: Callable[[int, int], FloatArray] | None = field(default=None, kw_only=True)
+    parts: Callable[[int], Iterator[tuple[int, FloatArray]]] | None = field(default=None, kw_only=True)
 
     @classmethod
     def of(cls, values: npt.ArrayLike) -> Parameter:

@@ -114,11 +114,10 @@ def conv(op: Conv, inputs: Sequence[FloatArray]) -> FloatArray:
 
 def _parts(parameter: Parameter, step: int) -> Iterator[tuple[int, FloatArray]]:
     """(first entry, entries) of the first axis, `step` at a time where they can be read so, else all at once."""
-    if parameter.part is None:
+    if parameter.parts is None:
         yield 0, parameter.load()
-        return
-    for first in range(0, parameter.shape[0], step):
-        yield first, parameter.part(first, min(step, parameter.shape[0] - first))
+    else:
+        yield from parameter.parts(step)
 
 
 def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
@@ -130,7 +129,6 @@ def dense(op: Dense, inputs: Sequence[FloatArray]) -> FloatArray:
     sums = np.empty((len(rows), units), rows.dtype)
     for first, weight in _parts(op.weight, max(1, WORKSPACE // depth)):
         np.matmul(rows, weight.astype(rows.dtype, copy=False).T, out=sums[:, first : first + len(weight)])
-        del weight  # before the next part is read
     sums += _values(op.bias, rows)
     return activated(op.activation, sums)
 
@@ -150,5 +148,4 @@ def local(op: Local, inputs: Sequence[FloatArray]) -> FloatArray:
             patches = columns(rows, (kh, kw), (1, ow), op.stride, (1, 1))
             sums = weight.reshape(ow, units, -1).astype(ifm.dtype, copy=False) @ patches[:, :, None]
             result[0, y] = op.activation(sums[:, :, 0] + bias[y])
-        del weights, weight  # before the next part is read
     return result

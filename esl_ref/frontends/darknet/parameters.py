@@ -7,8 +7,9 @@ are multiplied by f = scale / (sqrt(variance) + 1e-6), and its bias becomes bias
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -27,28 +28,40 @@ _ROUNDING = 1e-12
 _BLOCK = 1 << 17
 """Floats read at a time where they are rearranged, so that a layer's weights are in memory once and not twice."""
 
+_Parts = Callable[[int], Iterator[tuple[int, FloatArray]]]
+"""`Parameter.parts`."""
+
 
 def parameters(layer: Layer, weights: WeightsFile | None) -> tuple[Parameter, Parameter]:
     """(weight, bias) of a layer that has them. Without a file they have shapes, and loading them is an error."""
     shape, bias_shape = _shapes(layer)
     if weights is None:
         # Parts as with a file, so that reckoning without weights sees how the layer would run.
-        part = None if isinstance(layer, Convolutional) else (lambda first, count: _missing(layer))
-        return Parameter(shape, lambda: _missing(layer), part=part), Parameter(bias_shape, lambda: _missing(layer))
-    file = weights
+        none = None if isinstance(layer, Convolutional) else (lambda step: _missing(layer))
+        return Parameter(shape, lambda: _missing(layer), parts=none), Parameter(bias_shape, lambda: _missing(layer))
+    file, parts = weights, _in_parts(layer, weights)
     match layer:
         case Convolutional():
             return (Parameter(shape, partial(_convolutional, layer, file)),
                     Parameter(bias_shape, partial(_bias, layer, file)))  # fmt: skip
         case Connected():
-            part = None if file.transposed else partial(_connected, layer, file)
-            load = partial(_transposed, layer, file) if part is None else partial(part, 0, shape[0])
-            return Parameter(shape, load, part=part), Parameter(bias_shape, partial(_bias, layer, file))
+            load = partial(_whole, parts, shape[0]) if parts else partial(_transposed, layer, file)
+            return Parameter(shape, load, parts=parts), Parameter(bias_shape, partial(_bias, layer, file))
         case Local():
-            part = partial(_local, layer, file)
-            return (Parameter(shape, partial(part, 0, shape[0]), part=part),
+            assert parts
+            return (Parameter(shape, partial(_whole, parts, shape[0]), parts=parts),
                     Parameter(bias_shape, partial(_local_bias, layer, file)))  # fmt: skip
     raise AssertionError(f"{layer.name} has no weights")
+
+
+def _in_parts(layer: Layer, weights: WeightsFile) -> _Parts | None:
+    """How some of a layer's weights are read without the others, if they can be."""
+    match layer:
+        case Connected():
+            return None if weights.transposed else partial(_connected, layer, weights)
+        case Local():
+            return partial(_local, layer, weights)
+    return None
 
 
 def _shapes(layer: Layer) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -63,7 +76,7 @@ def _shapes(layer: Layer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     raise AssertionError(f"{layer.name} has no weights")
 
 
-def _missing(layer: Layer) -> FloatArray:
+def _missing(layer: Layer) -> NoReturn:
     raise ModelError("has no weights", where=layer.where, hint="give the .weights file with --weights")
 
 
@@ -107,11 +120,16 @@ def _convolutional(layer: Convolutional, weights: WeightsFile) -> FloatArray:
 def _row_blocks(
     layer: Layer, weights: WeightsFile, first: int, count: int, width: int
 ) -> Iterator[tuple[slice, FloatArray]]:
-    """(slice of rows, counted from `first`; their floats) of the layer's weights seen as rows of `width`."""
+    """(slice of rows, counted from `first`; their floats) of the layer's weights seen as rows of `width`.
+
+    All blocks are read into the same memory: fresh pages would cost as much time as the reading.
+    """
     step = max(1, _BLOCK // width)
+    block = np.empty((min(step, count), width), np.float32)
     for row in range(0, count, step):
-        rows = min(step, count - row)
-        yield slice(row, row + rows), weights.read(layer, "weights", (first + row) * width, rows * width)
+        values = block[: count - row]
+        weights.fill(values.reshape(-1), layer, "weights", (first + row) * width)
+        yield slice(row, row + len(values)), values
 
 
 def _transposed(layer: Connected, weights: WeightsFile) -> FloatArray:
@@ -121,26 +139,43 @@ def _transposed(layer: Connected, weights: WeightsFile) -> FloatArray:
     return _folded(layer, weights, np.ascontiguousarray(stored).reshape(units, -1))
 
 
-def _connected(layer: Connected, weights: WeightsFile, first: int, count: int) -> FloatArray:
-    """Weights of some units. Inputs are flattened channel by channel in the file; row by row, channels last, here."""
+def _whole(parts: _Parts, count: int) -> FloatArray:
+    """All `count` entries of the first axis as one part."""
+    return next(parts(count))[1]
+
+
+def _connected(layer: Connected, weights: WeightsFile, step: int) -> Iterator[tuple[int, FloatArray]]:
+    """Weights of `step` units at a time. Inputs are flattened channel by channel in the file; row by row, channels
+    last, here."""
+    units, (h, w, c) = layer.shape[2], layer.ifm
+    kept = np.empty((min(step, units), h * w * c), np.float32)
+    for first in range(0, units, step):
+        part = kept[: units - first]
+        if h * w == 1 or c == 1:
+            weights.fill(part.reshape(-1), layer, "weights", first * h * w * c)
+        else:
+            _channels_last(layer, weights, first, part)
+        yield first, _folded(layer, weights, part, first)
+
+
+def _channels_last(layer: Connected, weights: WeightsFile, first: int, part: FloatArray) -> None:
     h, w, c = layer.ifm
-    if h * w == 1 or c == 1:
-        values = weights.read(layer, "weights", first * h * w * c, count * h * w * c)
-        return _folded(layer, weights, values.reshape(count, -1), first)
-    result = np.empty((count, h, w, c), np.float32)
-    for rows, values in _row_blocks(layer, weights, first, count, h * w * c):
-        result[rows] = values.reshape(-1, c, h, w).transpose(0, 2, 3, 1)
-    return _folded(layer, weights, result.reshape(count, -1), first)
+    for rows, values in _row_blocks(layer, weights, first, len(part), h * w * c):
+        part.reshape(-1, h * w, c)[rows] = values.reshape(-1, c, h * w).transpose(0, 2, 1)
 
 
-def _local(layer: Local, weights: WeightsFile, first: int, count: int) -> FloatArray:
-    """Weights of some rows. Place, output, input, row, column in the file; row, column, output, window here."""
-    _, w, units = layer.shape
+def _local(layer: Local, weights: WeightsFile, step: int) -> Iterator[tuple[int, FloatArray]]:
+    """Weights of `step` rows at a time. Place, output, input, row, column in the file; row, column, output, window
+    here."""
+    h, w, units = layer.shape
     window = (layer.ifm[2], layer.size, layer.size)
-    result = np.empty((count * w, units, layer.size, layer.size, layer.ifm[2]), np.float32)
-    for rows, values in _row_blocks(layer, weights, first * w, count * w, units * int(np.prod(window))):
-        result[rows] = values.reshape(-1, units, *window).transpose(0, 1, 3, 4, 2)
-    return result.reshape(count, w, units, layer.size, layer.size, -1)
+    kept = np.empty((min(step, h), w, units, layer.size, layer.size, layer.ifm[2]), np.float32)
+    for first in range(0, h, step):
+        part = kept[: h - first]
+        places = part.reshape(-1, *part.shape[2:])
+        for rows, values in _row_blocks(layer, weights, first * w, len(places), units * int(np.prod(window))):
+            places[rows] = values.reshape(-1, units, *window).transpose(0, 1, 3, 4, 2)
+        yield first, part
 
 
 def _local_bias(layer: Local, weights: WeightsFile) -> FloatArray:

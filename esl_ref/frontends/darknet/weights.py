@@ -8,7 +8,9 @@ The header is three int32 (major, minor, revision) and the number of images seen
 
 from __future__ import annotations
 
+import io
 import struct
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,26 +39,42 @@ class WeightsFile:
     transposed: bool
     offsets: dict[tuple[int, str], tuple[int, int]]
 
-    def read(self, layer: Layer, record: str, first: int = 0, count: int | None = None) -> FloatArray:
-        """`count` floats of a layer's record from `first` on (default: all of it).
+    def read(self, layer: Layer, record: str) -> FloatArray:
+        """All floats of a layer's record, checked as `fill` does."""
+        values = np.empty(self.offsets[layer.index, record][1], np.float32)
+        self.fill(values, layer, record)
+        return values
+
+    def fill(self, values: FloatArray, layer: Layer, record: str, first: int = 0) -> None:
+        """Reads as many floats of a layer's record as `values` has, a row of float32, from `first` on.
 
         ModelError if they are not finite, naming file, layer and record.
         """
-        start, total = self.offsets[layer.index, record]
-        count = total - first if count is None else count
+        start, _ = self.offsets[layer.index, record]
         try:
-            values = np.fromfile(self.path, "<f4", count, offset=self.header + _FLOAT * (start + first))
+            with self.path.open("rb", buffering=0) as file:
+                file.seek(self.header + _FLOAT * (start + first))
+                nbytes = _read_into(file, values)
         except OSError as error:
             raise ModelError(f"cannot be read ({error.strerror})", where=str(self.path)) from error
         where = f"{self.path}, {record} of {layer.where}"
-        if len(values) < count:
+        if nbytes < values.nbytes:
             raise ModelError("has become shorter while it was read", where=where)
+        if sys.byteorder == "big":
+            values.byteswap(inplace=True)
         # Extrema, because isfinite() of all elements would take a quarter of the weights' memory again.
-        if count and not (np.isfinite(values.min()) and np.isfinite(values.max())):
-            bad = first + int(np.flatnonzero(~np.isfinite(values))[0])
-            raise ModelError(f"number {bad} is {values[bad - first]}", where=where,
+        if values.size and not (np.isfinite(values.min()) and np.isfinite(values.max())):
+            bad = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise ModelError(f"number {first + bad} is {values[bad]}", where=where,
                              hint="the file is damaged, or training diverged")  # fmt: skip
-        return values.astype(np.float32, copy=False)
+
+
+def _read_into(file: io.RawIOBase, values: FloatArray) -> int:
+    """Bytes read until `values` is full or the file ends; a read may give less than it is asked for."""
+    rest = values.data.cast("B")
+    while rest and (count := file.readinto(rest)):
+        rest = rest[count:]
+    return values.nbytes - len(rest)
 
 
 def open_weights(path: Path, network: Network) -> WeightsFile:

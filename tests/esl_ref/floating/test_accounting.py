@@ -15,8 +15,8 @@ def network(part: bool) -> FloatGraph:
     """Two 3 x 3 convolutions of 4 x 4 maps around a shortcut, flattened into a fully connected layer of 3."""
     def weights(*shape: int, parts: bool = False) -> Parameter:
         values = np.ones(shape, np.float32)
-        rows = (lambda first, count: values[first : first + count]) if parts else None
-        return Parameter(shape, lambda: values, part=rows)
+        rows = (lambda step: iter([(0, values)])) if parts else None
+        return Parameter(shape, lambda: values, parts=rows)
 
     pad = Padding(1, 1, 1, 1)
     shapes = {"x": (1, 4, 4, 2), "a": (1, 4, 4, 5), "b": (1, 4, 4, 5), "s": (1, 4, 4, 5), "f": (1, 80), "y": (1, 3)}
