@@ -17,6 +17,8 @@ from typing import Any
 import click
 import numpy as np
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 
 from esl_ref.errors import InputError
 
@@ -27,9 +29,13 @@ __all__ = [
     "output_console",
     "plan_option",
     "progress_console",
+    "show_table",
     "to_plain",
     "write_json",
 ]
+
+_UNLIMITED = 10_000
+"""Columns of a console on which every table has room."""
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -66,6 +72,23 @@ def output_console() -> Console:
 def progress_console() -> Console:
     """Standard error: progress and remarks, so that standard output stays clean for pipes."""
     return Console(stderr=True, highlight=False)
+
+
+def show_table(console: Console, table: Table) -> None:
+    """Print a table as narrow as the console wants it, but wide enough for every word of it.
+
+    Left alone, rich shortens names and figures to fit, and a row whose name is cut is of no use.
+    """
+    wide = console.options.update(max_width=_UNLIMITED)
+    for column in table.columns:
+        words = max(Measurement.get(console, wide, cell).minimum for cell in (column.header, *column.cells))
+        column.min_width = min(words, column.max_width or words)
+    needed = Measurement.get(console, wide, table).minimum
+    if needed > console.width:
+        table.width = needed
+        for column in table.columns:
+            column.width = column.min_width
+    console.print(table, crop=False)
 
 
 class _Bytes(click.ParamType[int]):

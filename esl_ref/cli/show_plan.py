@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from esl_ref.cli.common import output_console
+from esl_ref.cli.common import output_console, show_table
 from esl_ref.planner.points import Point
 from esl_ref.report.plan import PlanReport, SegmentReport
 
@@ -35,7 +35,7 @@ def _buffers(segment: SegmentReport) -> Table:
 
 def _segment(segment: SegmentReport) -> None:
     console = output_console()
-    console.print(_buffers(segment))
+    show_table(console, _buffers(segment))
     gap = segment.height - segment.bound
     console.print(
         f"arena {segment.height:,} bytes, liveness lower bound {segment.bound:,} "
@@ -56,7 +56,7 @@ def _segment(segment: SegmentReport) -> None:
     for name, value in segment.terms.items():
         if value and name not in ("READ_BEATS", "WRITE_BEATS", "COMMANDS"):
             table.add_row(name.lower().replace("_", " "), f"{value:,}")
-    console.print(table)
+    show_table(console, table)
     console.print(f"external traffic: {segment.read_bytes:,} bytes read, {segment.write_bytes:,} written")
 
 
@@ -92,4 +92,4 @@ def show_front(model: str, points: Sequence[Point]) -> None:
     for number, p in enumerate(points, 1):
         slower = f"{100 * p.cycles / fastest - 100:.1f} %"
         table.add_row(str(number), f"{p.arena:,}", f"{p.on_chip:,}", f"{p.cycles:,}", slower, f"{p.traffic:,}")
-    output_console().print(table)
+    show_table(output_console(), table)

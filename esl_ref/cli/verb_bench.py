@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from esl_ref.cli.common import json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import json_option, output_console, progress_console, show_table, write_json
 from esl_ref.errors import InputError
 
 
@@ -52,7 +52,7 @@ def _print(table: Any, seconds: float) -> None:
         grid.add_column(name, justify="left" if left else "right")
     for row in table.rows:
         grid.add_row(*map(_shown, row))
-    console.print(grid)
+    show_table(console, grid)
     for name, value in table.summary.items():
         console.print(f"  {name}: {value}")
     for note in table.notes:

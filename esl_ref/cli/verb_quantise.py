@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from esl_ref.cli.common import json_option, output_console, to_plain, write_json
+from esl_ref.cli.common import json_option, output_console, show_table, to_plain, write_json
 from esl_ref.cli.network import NetworkOptions, load_network, progress_bar
 from esl_ref.errors import InputError
 from esl_ref.floating import FloatGraph
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from esl_ref.quantiser.evaluate import LayerNoise, Report
 
 _SHOWN = 10
+_NAME = 32
+"""Columns after which a layer's name goes on in the next line."""
 
 
 @click.command("quantise")
@@ -103,7 +105,7 @@ def _decibels(value: float) -> str:
 def _table(rows: tuple[LayerNoise, ...]) -> Table:
     table = Table(box=None)
     for title in ("layer", "operator", "output"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", max_width=_NAME)
     for title in ("scale", "zero", "own dB", "here dB"):
         table.add_column(title, justify="right")
     for row in rows:
@@ -117,7 +119,7 @@ def _table(rows: tuple[LayerNoise, ...]) -> Table:
 def _print(out: Path, size: int, data: CalibrationSet, report: Report, notes: tuple[str, ...], every: bool) -> None:
     console = output_console()
     console.print(f"calibrated on {escape(data.meaning)}", soft_wrap=True)
-    console.print(_table(report.layers if every else report.costly[:_SHOWN]))
+    show_table(console, _table(report.layers if every else report.costly[:_SHOWN]))
     if not every and len(report.layers) > _SHOWN:
         console.print(f"the {_SHOWN} costliest of {len(report.layers)} layers (--layers shows all, in order)")
     for output in report.outputs:

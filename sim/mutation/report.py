@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from esl_ref.cli.common import show_table
 from sim.mutation.campaign import Campaign, Fate
 from sim.mutation.coverage import UnitCoverage
 from sim.mutation.sites import unit_name
@@ -60,7 +61,7 @@ def show(campaign: Campaign, coverage: Mapping[str, UnitCoverage], console: Cons
         by = ", ".join(f"{check} {row.by[check]}" for check in CHECKS if row.by.get(check))
         covered = [_percent(coverage.get(row.unit))] if coverage else []
         table.add_row(row.unit, str(row.mutants), str(row.killed), f"{row.percent:.0f}", *covered, by)
-    console.print(table)
+    show_table(console, table)
     for line in _summary(campaign):
         console.print(line, soft_wrap=True)
 

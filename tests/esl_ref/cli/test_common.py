@@ -5,14 +5,17 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import io
 import json
 from pathlib import Path
 
 import click
 import numpy as np
 import pytest
+from rich.console import Console
+from rich.table import Table
 
-from esl_ref.cli.common import BYTES, to_plain, write_json
+from esl_ref.cli.common import BYTES, show_table, to_plain, write_json
 from esl_ref.errors import InputError
 
 
@@ -64,3 +67,20 @@ def test_sizes(text, size):
 def test_other_sizes_are_refused(text):
     with pytest.raises(click.BadParameter, match="is not a size"):
         BYTES.convert(text, None, None)
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_a_table_is_never_cut(width):
+    """The memory bench in a terminal of 80 columns printed eight rows of the name `yolov…`."""
+    names = ["yolov2-tiny-voc", "yolov2-tiny", "a network of several words"]
+    table = Table("cfg", *(f"measured heading {k}" for k in range(8)))
+    for name in names:
+        table.add_row(name, *["1234.567"] * 8)
+    console = Console(file=io.StringIO(), width=width)
+    show_table(console, table)
+    text = console.file.getvalue()
+    assert "…" not in text
+    assert all(word in text for word in " ".join(names).split())
+    assert text.count("1234.567") == 8 * len(names)
+    longest = max(map(len, text.splitlines()))
+    assert longest <= 200 and (longest > 80 or width == 200)
