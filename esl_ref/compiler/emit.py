@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
-from esl_ref.compiler.overlap import Clock, clock_of
+from esl_ref.compiler.prefetch import Prefetch, Use
 from esl_ref.compiler.scoreboard import Access, Scoreboard
-from esl_ref.compiler.steps import Compute, Load, Schedule, Step, Store
+from esl_ref.compiler.steps import Compute, Load, Schedule, Store
 from esl_ref.compiler.surfaces import Surfaces
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
@@ -20,24 +19,10 @@ from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import load_command
-from esl_ref.program.fields import COMMAND_BYTES, COMPUTE_OPCODES, Opcode
+from esl_ref.program.fields import COMPUTE_OPCODES, Opcode
 from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, header_command
 
 __all__ = ["emit"]
-
-
-@dataclass(frozen=True)
-class _Use:
-    """A strip of a task with one chunk of its weights, or a load or store of a tensor."""
-
-    step: Step
-    chunk: Chunk | None = None
-    placement: Placement | None = None
-
-    @property
-    def free_after(self) -> int:
-        """The use after which this one's chunk may be loaded."""
-        return self.placement.free_after if self.placement else -1
 
 
 @dataclass
@@ -126,13 +111,27 @@ class _Writer:
         info = CommandInfo(f"store {step.tensor}", reads=(step.tensor,), note="trace" if step.trace else "")
         self.put("store", Command(Opcode.STORE_ROWS, fields), access, info)
 
-    def compute(self, step: Compute, chunk: Chunk, placement: Placement) -> None:
+    def use(self, use: Use) -> Iterator[int]:
+        """Write a use's commands; before each, how many there are is said to whoever has something to go before it."""
+        if isinstance(use.step, Compute):
+            assert use.chunk is not None and use.placement is not None
+            yield from self.compute(use.step, use.chunk, use.placement)
+            return
+        yield 1
+        if isinstance(use.step, Load):
+            self.load(use.step)
+        else:
+            self.store(use.step)
+
+    def compute(self, step: Compute, chunk: Chunk, placement: Placement) -> Iterator[int]:
+        """A strip with one chunk of its weights."""
         task = step.task
         self.load_table(task)
         weight_span = (placement.word, placement.word + chunk.words)
         rows, groups = (step.first, step.last), (chunk.first, chunk.last)
-        where = (self.arch, task, self.addresses, rows, groups, placement.word, step.part)
-        for command, (first, last) in commands(*where):
+        made = [*commands(self.arch, task, self.addresses, rows, groups, placement.word, step.part)]
+        for command, (first, last) in made:
+            yield len(made)
             reads = self.spans(task.ifm, *(step.ifm_rows() if step.part else task.ifm_rows(first, last)))
             if task.ifm2 is not None:
                 reads += self.spans(task.ifm2, first, last)
@@ -163,116 +162,37 @@ def _narrowed(info: CommandInfo, task: Task, command: Command, chunk: Chunk, wor
     return replace(info, writes=writes, columns=columns, channels=(group * lanes, high - group * lanes))
 
 
-def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[_Use]:
+def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[Use]:
     """Steps with tasks multiplied by the chunks of their weights, and the place of each chunk."""
-    plain: list[_Use] = []
+    plain: list[Use] = []
     ends: list[int] = []
     for index, step in enumerate(schedule.steps):
         if index in schedule.ends:
             ends.append(sum(use.chunk is not None for use in plain))
         if isinstance(step, Compute):
-            plain.extend(_Use(step, chunk) for chunk in chunks(step.task, arch, parts))
+            plain.extend(Use(step, chunk) for chunk in chunks(step.task, arch, parts))
         else:
-            plain.append(_Use(step))
+            plain.append(Use(step))
     positions = [i for i, use in enumerate(plain) if use.chunk is not None]
     placements = place([use.chunk for use in plain if use.chunk is not None], arch.weight_words, ends)
     for position, p in zip(positions, placements, strict=True):
         free_after = positions[p.free_after] if p.free_after >= 0 else -1
-        plain[position] = _Use(plain[position].step, plain[position].chunk, Placement(p.word, p.load, free_after))
+        plain[position] = Use(plain[position].step, plain[position].chunk, Placement(p.word, p.load, free_after))
     return plain
 
 
-@dataclass
-class _Pace:
-    """Rough clocks of bus and compute engine, to tell when the bus would fall idle. In cycles."""
-
-    arch: Arch
-    clock: Clock
-    bus: int = 0
-    engine: int = 0
-    ended: list[int] = field(default_factory=list)
-    arrived: dict[int, int] = field(default_factory=dict)
-    rows: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-
-    def load(self, index: int, use: _Use) -> None:
-        """The bus brings a use's weights, not before the use that frees their place has ended."""
-        if use.free_after >= 0:
-            self.bus = max(self.bus, self.ended[use.free_after])
-        self.bus += self.time(use)
-        self.arrived[index] = self.bus
-
-    def time(self, use: _Use) -> int:
-        """Bus cycles of a use's weights."""
-        assert use.chunk is not None
-        return use.chunk.beats(self.arch) + COMMAND_BYTES // self.arch.axi_bytes
-
-    def run(self, index: int, use: _Use) -> None:
-        """A step runs once its weights, and whatever rows were asked for before it, have come."""
-        step, arch = use.step, self.arch
-        self.bus += COMMAND_BYTES // arch.axi_bytes
-        if isinstance(step, Load):
-            self.bus += (step.last - step.first) * -(-step.view.width * step.view.channels // arch.axi_bytes)
-            self.rows.setdefault(step.view.storage.name, []).append((step.last, self.bus))
-        elif isinstance(step, Compute) and use.chunk is not None:
-            share = self.clock.cost(step) * (use.chunk.last - use.chunk.first) // step.task.groups(arch.lanes)
-            self.engine = max(self.engine, self.arrived.get(index, 0), self._rows_of(step)) + share
-        self.ended.append(self.engine)
-
-    def _rows_of(self, step: Compute) -> int:
-        """When the network input's rows that a step reads have come."""
-        needed = step.ifm_rows()[1]
-        times = self.rows.get(step.task.ifm.storage.name, [])
-        return next((time for last, time in times if last >= needed), times[-1][1] if times else 0)
-
-
-def _may_go(pace: _Pace, use: _Use, index: int, rows_to_come: bool) -> bool:
-    """Whether a load for later may go before use `index`: its place is free, and the bus has nothing more urgent.
-
-    While rows of the network input are still to come, it must not delay them either.
-    """
-    return use.free_after < index and pace.bus + (pace.time(use) if rows_to_come else 0) < pace.engine
-
-
-def _before_spare_rows(uses: list[_Use], index: int, at: int) -> bool:
-    """Whether the weights of use `at` go before use `index`: they are for the next strip, and `index` loads rows for
-    later ones."""
-    step, following = uses[index].step, uses[at].step
-    if not (isinstance(step, Load) and isinstance(following, Compute)) or uses[at].free_after >= index:
-        return False
-    if any(isinstance(uses[between].step, Compute) for between in range(index, at)):
-        return False
-    task = following.task
-    others = step.view.storage.name not in {v.storage.name for v in (task.ifm, task.ifm2) if v is not None}
-    return others or (task.ifm2 is None and step.view == task.ifm and following.ifm_rows()[1] <= step.first)
-
-
-def _write(writer: _Writer, uses: list[_Use]) -> None:
-    """Steps in order; weights are fetched ahead whenever the bus would else fall idle and their place is free.
+def _write(writer: _Writer, uses: list[Use]) -> None:
+    """Steps in order, with the weights of later ones between.
 
     A load never goes before the last command that reads what it overwrites: commands wait only for earlier ones.
     """
-    pending = deque(i for i, use in enumerate(uses) if use.placement and use.placement.load)
-    pace = _Pace(writer.arch, clock_of(writer.arch))
-    last_rows = max((i for i, use in enumerate(uses) if isinstance(use.step, Load)), default=-1)
+    prefetch = Prefetch(writer.arch, uses)
     for index, use in enumerate(uses):
-        while pending and (
-            pending[0] <= index
-            or _before_spare_rows(uses, index, pending[0])
-            or _may_go(pace, uses[pending[0]], index, index < last_rows)
-        ):
-            at = pending.popleft()
-            chunk, placement = uses[at].chunk, uses[at].placement
-            assert chunk is not None and placement is not None
-            writer.load_weights(chunk, placement)
-            pace.load(at, uses[at])
-        pace.run(index, use)
-        if isinstance(use.step, Load):
-            writer.load(use.step)
-        elif isinstance(use.step, Store):
-            writer.store(use.step)
-        else:
-            assert use.chunk is not None and use.placement is not None
-            writer.compute(use.step, use.chunk, use.placement)
+        for of in writer.use(use):
+            for chunk, placement in prefetch.before(index):
+                writer.load_weights(chunk, placement)
+            prefetch.written(index, of)
+        prefetch.ended()
 
 
 def _stamp(out: list[Command]) -> list[Command]:

@@ -12,7 +12,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.bind import contiguous
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
-from esl_ref.compiler.lower_depthwise import as_depthwise, by_phases, cycles_of, fits_window, spread_of
+from esl_ref.compiler.lower_depthwise import as_depthwise, by_phases, cycles_of, spread_of
 from esl_ref.compiler.lower_move import packed
 from esl_ref.compiler.packing import addends, conv_runs, pack_conv
 from esl_ref.compiler.side_by_side import best_count, repeated, widened
@@ -176,9 +176,9 @@ def _by_channels(
 def _from_one_channel(
     ctx: Context, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
 ) -> Task:
-    """Weights [O, KH, KW, 1]: a convolution, or a depthwise window that gives the channel to every lane."""
+    """Weights [O, KH, KW, 1]: a convolution, or depthwise windows that give the channel to every lane."""
     conv = _as_conv(ctx.arch, task, weight, bias, zero_in, requant, ctx.slots)
-    if not fits_window(ctx.arch, task.kernel) or task.dilation != (1, 1) or not ctx.slots:
+    if task.kernel[1] > ctx.arch.window_cols or task.dilation != (1, 1) or not ctx.slots:
         return conv
     shared = task.replace(spread=ctx.arch.lanes.bit_length() - 1)
     taps = weight[..., 0].transpose(1, 2, 0)

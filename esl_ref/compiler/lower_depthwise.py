@@ -21,7 +21,7 @@ from esl_ref.compiler.wide import leaves_int8
 from esl_ref.numerics import Requant
 from esl_ref.program.fields import COMMAND_BYTES, Opcode
 
-__all__ = ["as_depthwise", "by_phases", "cycles_of", "fits_window", "in_parts", "spread_of"]
+__all__ = ["as_depthwise", "by_phases", "cycles_of", "in_parts", "spread_of"]
 
 Ints = npt.NDArray[np.int64]
 Pair = tuple[int, int]
@@ -141,15 +141,10 @@ def _packed(arch: Arch, opcode: Opcode, windows: Sequence[Part], weight: Ints) -
     return packed, parts
 
 
-def fits_window(arch: Arch, kernel: Pair) -> bool:
-    """Whether the window register, with its line buffers, holds a kernel."""
-    return kernel[0] <= arch.window_rows and kernel[1] <= arch.window_cols
-
-
 def _whole_window(arch: Arch, kernel: Pair) -> list[Part]:
     """The windows that hold a kernel."""
     row = [Part(kernel)] if kernel[0] == 1 and kernel[1] <= arch.lanes else []
-    if not fits_window(arch, kernel):
+    if kernel[0] > arch.window_rows or kernel[1] > arch.window_cols:
         return row
     return [*row, Part(kernel, chunks=window_chunks(arch, kernel[1], True), column=True)]
 

@@ -129,8 +129,8 @@ def prepare(
 def _window_rows(graph: Graph, arch: Arch) -> int:
     """Rows of the depthwise window that the model's kernels use: line buffers that none needs are not built."""
     heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D)]
-    single = [op.weight.shape[1] for op in graph.ops if isinstance(op, Conv2D) and op.weight.shape[3] == 1]
-    heights += [height for height in single if height <= arch.window_rows]  # see `lower_conv`
+    single = [op.weight.shape for op in graph.ops if isinstance(op, Conv2D) and op.weight.shape[3] == 1]
+    heights += [shape[1] for shape in single if shape[2] <= arch.window_cols]  # see `lower_conv`
     return max(2, *(min(h, arch.window_rows) for h in heights)) if heights else 2
 
 

@@ -33,6 +33,15 @@ def _windows() -> Graph:
     return seeded(b.build())
 
 
+def _one_channel() -> Graph:
+    """Kernels higher than the window over a single channel, as networks for spectrograms begin."""
+    b = Builder("one channel", (49, 10, 1))
+    b.conv(40, (10, 4), 2)
+    b.conv(1, 1)
+    b.conv(24, (8, 3))
+    return seeded(b.build())
+
+
 def _wide() -> Graph:
     """Weights over all of int8 with zero points far from 0: some are the sum of two, some of three that int8 holds."""
     b = Builder("wide", (9, 10, 20))
@@ -84,7 +93,10 @@ def _pools() -> Graph:
     return seeded(b.build())
 
 
-CASES = {"windows": (_windows, 3), "wide": (_wide, 8), "dilated": (_dilated, 4), "pools": (_pools, 0)}
+CASES = {
+    "windows": (_windows, 3), "one channel": (_one_channel, 2), "wide": (_wide, 8), "dilated": (_dilated, 4),
+    "pools": (_pools, 0),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", CASES)
