@@ -55,7 +55,7 @@ def whole_layers(lowered: Lowered) -> list[Choice]:
     if not lowered.tasks:
         return cuts[:1]
     first = lowered.tasks[0]
-    rows = [AHEAD * first.ifm_rows(0, cut.groups[0].strip)[1] for cut in cuts[1:]]
+    rows = [AHEAD * cut.groups[0].strip * first.stride[0] for cut in cuts[1:]]
     roomy = [replace(c, room=((first.ifm.storage.name, n),)) for c, n in zip(cuts[1:], rows, strict=True)]
     return [*cuts, *roomy]
 
