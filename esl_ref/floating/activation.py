@@ -43,6 +43,8 @@ class Function(enum.Enum):
     """Piecewise linear logistic: 0.01 (x + 4) below -4, 0.01 (x - 4) + 1 above 4, 0.125 x + 0.5 between."""
     HARDTAN = "hardtan"
     """clamp(x, -1, 1)."""
+    CLIP = "clip"
+    """clamp(x, low, high), of any bounds."""
     LHTAN = "lhtan"
     """Leaky clamp: 0.001 x below 0, 0.001 (x - 1) + 1 above 1, x between."""
     STAIR = "stair"
@@ -82,10 +84,12 @@ def _plse(x: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class Activation:
-    """A function and its `alpha` where it has one (leaky's slope, elu's depth)."""
+    """A function and its `alpha` where it has one (leaky's slope, elu's depth), `low` and `high` of a clip."""
 
     function: Function
     alpha: float = 0.1
+    low: float = -math.inf
+    high: float = math.inf
 
     def __call__(self, x: FloatArray) -> FloatArray:
         """The function of every element; float32 in, float32 out."""
@@ -120,6 +124,8 @@ class Activation:
                 return _plse(x)
             case f.HARDTAN:
                 return np.clip(x, -1, 1)
+            case f.CLIP:
+                return np.clip(x, self.low, self.high)
             case f.LHTAN:
                 return np.where(x < 0, 0.001 * x, np.where(x > 1, 0.001 * (x - 1) + 1, x))
             case f.STAIR:
@@ -141,6 +147,7 @@ class Activation:
             Function.RELU: (0.0, math.inf),
             Function.RELU6: (0.0, 6.0),
             Function.HARDTAN: (-1.0, 1.0),
+            Function.CLIP: (self.low, self.high),
         }.get(self.function)
 
 

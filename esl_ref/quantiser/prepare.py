@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Float graphs brought to operators that each become one integer operator. The function computed stays the same.
 
-An activation that is a clamp is done while hardware narrows, so it is fused into the operator before it; any other one
-is a table behind the operator, with a quantisation of its own between the two.
+An activation that is a clamp which the file format can name is done while hardware narrows, so it is fused into the
+operator before it; any other one is a table behind the operator, with a quantisation of its own between the two.
 """
 
 from __future__ import annotations
@@ -61,13 +61,18 @@ def _without_dead_ends(graph: FloatGraph) -> FloatGraph:
     return _rebuilt(graph, kept[::-1], dict(graph.shapes))
 
 
+def _fits(activation: Activation) -> bool:
+    """Whether it is a clamp that operators of a `.tflite` can have."""
+    return activation.clamp is not None and activation.function is not Function.CLIP
+
+
 def _fused_clamps(graph: FloatGraph) -> FloatGraph:
     """A clamp of its own behind an operator that nothing else reads becomes that operator's activation."""
     count, makers = readers(graph), {op.output: op for op in graph.ops}
     fused: dict[str, FloatOp] = {}
     gone = set()
     for op in graph.ops:
-        before = makers.get(op.inputs[0]) if isinstance(op, Activate) and op.activation.clamp else None
+        before = makers.get(op.inputs[0]) if isinstance(op, Activate) and _fits(op.activation) else None
         if isinstance(op, Activate) and isinstance(before, Activated) and count[before.output] == 1:
             if before.activation.function is Function.LINEAR and not isinstance(before, Local):
                 fused[before.name] = dataclasses.replace(before, output=op.output, activation=op.activation)
@@ -92,7 +97,7 @@ def _split_activations(graph: FloatGraph) -> FloatGraph:
     for op in graph.ops:
         if isinstance(op, Activate):
             ops.append(dataclasses.replace(op, activation=_canonical(op.activation)))
-        elif isinstance(op, Activated) and op.activation.clamp is None:
+        elif isinstance(op, Activated) and not _fits(op.activation):
             activation = _canonical(op.activation)
             linear = fresh(f"{op.output}/linear", shapes)
             shapes[linear] = shapes[op.output]

@@ -131,21 +131,28 @@ def pad(ctx: Context, node: FileNode) -> None:
 
 
 def _source_index(scale: float, size: int, out: int, coordinates: str, nearest: str) -> tuple[int, ...]:
-    """Source index of every output index along one axis, by the formulas of the Resize operator."""
-    x = np.arange(out, dtype=np.float64)
+    """Source index of every output index along one axis, by the formulas of the Resize operator.
+
+    In float32, as runtimes compute them: a place that is half between two in float32 is a little beside it in float64.
+    """
+    x, each = np.arange(out, dtype=np.float32), np.float32(scale)
     if coordinates == "align_corners":
-        place = x * (size - 1) / (out - 1) if out > 1 else x * 0
+        place = x * np.float32(size - 1) / np.float32(out - 1) if out > 1 else x * 0
     elif coordinates == "asymmetric":
-        place = x / scale
+        place = x / each
     elif coordinates == "pytorch_half_pixel" and out == 1:
         place = x * 0
     else:
-        place = (x + 0.5) / scale - 0.5
+        place = (x + np.float32(0.5)) / each - np.float32(0.5)
     rounding: dict[str, Callable[[Array], Array]] = {
         "floor": np.floor, "ceil": np.ceil,
         "round_prefer_floor": lambda v: np.ceil(v - 0.5), "round_prefer_ceil": lambda v: np.floor(v + 0.5),
     }  # fmt: skip
-    return tuple(int(i) for i in np.clip(rounding[nearest](place), 0, size - 1))
+    if nearest.startswith("round"):
+        # One place in float32 beside the middle is the middle: which side a division fell on differs by runtime.
+        middle = np.rint(2 * place) / 2
+        place = np.where(np.abs(place - middle) <= 2 * np.spacing(np.abs(place)), middle, place)
+    return tuple(int(i) for i in np.clip(rounding[nearest](place.astype(np.float64)), 0, size - 1))
 
 
 def _resized(ctx: Context, node: FileNode, scales: list[float], sizes: list[int], coordinates: str, near: str) -> None:
@@ -172,6 +179,11 @@ def _usable(ctx: Context, node: FileNode, scales: list[float]) -> None:
         raise ctx.bad(node, f"scales {scales}")
 
 
+def _times(shape: tuple[int, ...], scales: list[float]) -> list[int]:
+    """Sizes times scales, rounded down."""
+    return [int(np.floor(d * s)) for d, s in zip(shape, scales, strict=False)]
+
+
 def resize(ctx: Context, node: FileNode) -> None:
     """Nearest neighbour, to constant scales or sizes."""
     shape, old = ctx.view(node, 0).shape, ctx.model.opset < 11
@@ -193,7 +205,7 @@ def resize(ctx: Context, node: FileNode) -> None:
     else:
         scales = _scales(ctx, node, 1 if old else 2)
         _usable(ctx, node, scales)
-        sizes = [int(np.floor(d * s)) for d, s in zip(shape, scales, strict=False)]
+        sizes = _times(shape, scales)
     _usable(ctx, node, scales)
     _resized(ctx, node, scales, sizes, coordinates, near)
 
@@ -204,5 +216,4 @@ def upsample(ctx: Context, node: FileNode) -> None:
         raise ctx.unsupported(node, f"mode '{ctx.text(node, 'mode', '')}'", "nearest is supported")
     shape, scales = ctx.view(node, 0).shape, _scales(ctx, node, 1)
     _usable(ctx, node, scales)
-    sizes = [int(np.floor(d * s)) for d, s in zip(shape, scales, strict=False)]
-    _resized(ctx, node, scales, sizes, "asymmetric", "floor")
+    _resized(ctx, node, scales, _times(shape, scales), "asymmetric", "floor")

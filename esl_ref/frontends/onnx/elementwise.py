@@ -212,8 +212,12 @@ def _clip_integers(ctx: Context, node: FileNode) -> None:
     ctx.result(node, View(name, value.base, value.perm, value.tail))
 
 
+_CLAMPS = {(0.0, math.inf): Function.RELU, (0.0, 6.0): Function.RELU6, (-1.0, 1.0): Function.HARDTAN}
+"""Bounds that have names of their own, in other formats, too."""
+
+
 def clip(ctx: Context, node: FileNode) -> None:
-    """Bounds 0 and infinity, 0 and 6, or -1 and 1; attributes up to operator set 10, inputs after it."""
+    """Between bounds, which are attributes up to operator set 10, inputs after it."""
     if any(ctx.given(node, k) and ctx.source(node, k).dtype.kind in "iu" for k in (1, 2)):
         _clip_integers(ctx, node)
         return
@@ -222,12 +226,12 @@ def clip(ctx: Context, node: FileNode) -> None:
         low = float(ctx.array(node, 1).reshape(-1)[:1].sum())
     if ctx.given(node, 2):
         high = float(ctx.array(node, 2).reshape(-1)[:1].sum())
-    known = {(0.0, math.inf): Function.RELU, (0.0, 6.0): Function.RELU6, (-1.0, 1.0): Function.HARDTAN}
-    if high > 1e30:
-        high = math.inf
-    if (low, high) not in known:
-        raise ctx.unsupported(node, f"bounds {low} and {high}", "0 upwards, 0 to 6, and -1 to 1 are supported")
-    ctx.result(node, _activate(ctx, node, Activation(known[low, high]), ctx.view(node, 0), node.outputs[0]))
+    low, high = (math.copysign(math.inf, end) if abs(end) > 1e30 else end for end in (low, high))
+    if not low <= high:
+        raise ctx.bad(node, f"bounds {low} and {high}")
+    function = _CLAMPS.get((low, high))
+    activation = Activation(function) if function else Activation(Function.CLIP, low=low, high=high)
+    ctx.result(node, _activate(ctx, node, activation, ctx.view(node, 0), node.outputs[0]))
 
 
 def _softmax(ctx: Context, node: FileNode, x: View, axis: int, flat: bool, out: str) -> View:

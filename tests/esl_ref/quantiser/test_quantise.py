@@ -252,7 +252,7 @@ def test_functions_with_fixed_scales_have_them():
 @pytest.mark.parametrize("function", Function)
 def test_every_activation_is_close_to_its_formula(function):
     net = Net(seed=5)
-    graph = net.graph(net.conv("x", 8, activation=Activation(function, 0.1)))
+    graph = net.graph(net.conv("x", 8, activation=Activation(function, 0.1, -0.4, 0.7)))
     result = quantise(graph, data(graph), PLAIN)
     (output,) = evaluate(result.prepared, result.graph, data(graph)).outputs
     wanted = floating.run(graph, floating.random_inputs(graph, 0))[graph.outputs[0]]

@@ -99,6 +99,8 @@ def test_a_detectors_head() -> None:
     [
         ("Clip", {}, {"lo": np.float32(0), "hi": np.float32(6)}, 13),
         ("Clip", {"min": -1.0, "max": 1.0}, {}, 7),
+        ("Clip", {"min": -0.1, "max": 0.2}, {}, 7),
+        ("Clip", {}, {"lo": np.float32(0.05)}, 13),
         ("Pad", {}, {"pads": np.array([0, 0, 1, 2, 0, 0, 0, 1], np.int64), "v": np.float32(0.5)}, 13),
         ("Slice", {}, {"b": np.array([1, -4], np.int64), "e": np.array([9, -1], np.int64),
                        "a": np.array([1, 3], np.int64), "s": np.array([2, 1], np.int64)}, 13),
@@ -120,6 +122,22 @@ def test_single_operators(op: str, attributes: dict[str, Any], inputs: dict[str,
             load_bytes(model([node(op, ["x"], ["y"], kernel_shape=[2, 2])], {"x": ((1, 4, 6, 8), np.float32)}, ["y"]))
         return
     compare([node(op, ["x", *inputs], ["y"], **attributes)], (1, 4, 6, 8), inputs, opset)
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"])
+def test_nearest_neighbours_at_ties(coordinates: str) -> None:
+    """17 / 1.7 is 10 in float32 and less in float64; 39 / 14 has ties that float32 misses by its last bit."""
+    by_size, by_scale = np.array([1, 1, 21, 39], np.int64), np.array([1, 1, 2.1, 1.7], np.float32)
+    for nearest in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil"):
+        given: dict[str, Any] = {"nearest_mode": nearest, "coordinate_transformation_mode": coordinates}
+        compare([node("Resize", ["x", "", "", "s"], ["y"], **given)], (1, 1, 18, 14), {"s": by_size}, 18)
+        compare([node("Resize", ["x", "", "s"], ["y"], **given)], (1, 1, 16, 8), {"s": by_scale}, 18)
+
+
+def test_bounds_the_wrong_way_round() -> None:
+    data = model([node("Clip", ["x"], ["y"], min=2.0, max=1.0)], {"x": ((1, 1, 2, 2), np.float32)}, ["y"], {}, 7)
+    with pytest.raises(ModelError, match=r"'y' \(Clip\): bounds 2.0 and 1.0"):
+        load_bytes(data, "net.onnx")
 
 
 @pytest.mark.parametrize("op", ["MaxPool", "AveragePool"])

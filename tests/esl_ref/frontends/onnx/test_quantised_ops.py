@@ -146,6 +146,19 @@ def test_operators_between_quantisers(op: str, attributes: dict[str, Any], most:
     compare(quantised_around(op, (1, 4, 6, 8), (0.06, scale_out), **attributes), {"x": byte((1, 4, 6, 8))}, most)
 
 
+@pytest.mark.parametrize("behind", [True, False])
+def test_clips_of_any_bounds(behind: bool) -> None:
+    """Behind a convolution its clamp, else a table."""
+    constants = scales(x=0.02, y=0.01) | {"w": byte((6, 4, 3, 3)), "ws": np.float32(0.01), "wz": np.int8(0),
+                                          "lo": np.float32(-0.31), "hi": np.float32(0.9)}  # fmt: skip
+    nodes = [node("DequantizeLinear", ["x", "xs", "xz"], ["c" if not behind else "xr"])]
+    if behind:
+        nodes += [node("DequantizeLinear", ["w", "ws", "wz"], ["wr"]), node("Conv", ["xr", "wr"], ["c"])]
+    nodes += [node("Clip", ["c", "lo", "hi"], ["r"]), node("QuantizeLinear", ["r", "ys", "yz"], ["y"])]
+    graph = compare(model(nodes, {"x": ((1, 4, 7, 6), np.int8)}, ["y"], constants), {"x": byte((1, 4, 7, 6))})
+    assert [op.kind for op in graph.ops] == ["Conv2D" if behind else "Table"]
+
+
 def test_ties_go_to_even() -> None:
     """Scales that are powers of two: half of all means of two bytes are ties, and all are the standard's."""
     data = quantised_around("AveragePool", (1, 2, 8, 64), (0.25, 0.25), kernel_shape=[1, 2], strides=[1, 2])
