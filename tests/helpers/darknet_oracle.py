@@ -51,7 +51,8 @@ def predict(jobs: Sequence[Job], folder: Path) -> list[np.ndarray]:
         listed.append([str(job.cfg), str(job.weights), str(given), str(folder / f"made{k}.npy"), *job.shape])
     (folder / "jobs.json").write_text(json.dumps(listed))
     words = [sys.executable, __file__, str(folder / "jobs.json")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, env=environment(), cwd=folder)
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace",
+                          timeout=600, env=environment(), cwd=folder)  # fmt: skip
     assert done.returncode == 0, f"darknet failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}"
     return [np.load(made).reshape(c, h, w).transpose(1, 2, 0) for _, _, _, made, h, w, c in listed]
 
@@ -63,7 +64,8 @@ def detect(
     C], and rows of `objects`: x, y, width, height in parts of the picture, class, probability."""
     made = folder / "made.npz"
     words = [sys.executable, __file__, str(cfg), str(weights), str(picture), str(classes), str(threshold), str(made)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=600, env=environment(), cwd=folder)
+    done = subprocess.run(words, capture_output=True, text=True, errors="replace",
+                          timeout=600, env=environment(), cwd=folder)  # fmt: skip
     assert done.returncode == 0, f"darknet failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}"
     return dict(np.load(made))
 

@@ -23,7 +23,7 @@ _FUNCTIONS = {
     "linear": LINEAR,
     "elu": Activation(Function.ELU, 1.0),
 }
-for _other in (Function.HARD_SWISH, Function.HARD_SIGMOID):  # other formats' functions
+for _other in (Function.HARD_SWISH, Function.HARD_SIGMOID, Function.CLIP):  # other formats' functions
     _FUNCTIONS.pop(_other.value)
 
 

@@ -13,7 +13,7 @@ from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.frontends.darknet import parse_heads, parse_moves, parse_sums
 from esl_ref.frontends.darknet.context import MOST_ELEMENTS, MOST_LAYERS, MOST_SIDE, Context
 from esl_ref.frontends.darknet.keys import ALIASES, KINDS, check_keys, training_keys
-from esl_ref.frontends.darknet.layers import Layer, Network, Shape
+from esl_ref.frontends.darknet.layers import Convolutional, Layer, Network, Shape
 from esl_ref.frontends.darknet.sections import Section, read_sections
 
 __all__ = ["read_network"]
@@ -67,8 +67,8 @@ def read_network(path: Path) -> Network:
     for block in blocks[1:]:
         layer = _READERS[_kind(block)](block, context)
         context.layers.append(_bounded(layer))
-    ignored = _ignored(blocks)
-    return Network(path.stem, str(path), shape, tuple(context.layers), (*notes, *ignored))
+    remarks = (*notes, *_ignored(blocks), *_contested(context.layers))
+    return Network(path.stem, str(path), shape, tuple(context.layers), remarks)
 
 
 def _kind(section: Section) -> str:
@@ -123,3 +123,14 @@ def _ignored(blocks: list[Section]) -> list[str]:
         for key in training_keys(block, ALIASES.get(block.kind, block.kind)):
             found.setdefault(block.kind, {})[key] = None
     return [f"[{kind}]: not read in inference: {', '.join(keys)}" for kind, keys in found.items()]
+
+
+def _contested(layers: list[Layer]) -> list[str]:
+    """Layers that the first Darknet computes otherwise than their geometry says, by taking its input as it lies."""
+    found = [
+        str(layer.index) for layer in layers
+        if isinstance(layer, Convolutional) and layer.size == 1 and (layer.stride != (1, 1) or layer.pad)
+    ]  # fmt: skip
+    what = "layer" if len(found) == 1 else "layers"
+    return [f"1 x 1 kernels with stride or padding in {what} {', '.join(found)}: computed as such, as newer versions of "
+            "Darknet do; the first one, which Debian has, reads other elements"] if found else []  # fmt: skip

@@ -69,6 +69,7 @@ UNSUPPORTED = {
     layer("frobnicate"): "layer 'frobnicate' is unknown; supported are",
     layer("deconvolutional"): "layer 'deconvolutional' is not supported",
     layer("convolutional activation=sine"): "unknown activation 'sine'; there are",
+    layer("convolutional activation=clip"): "unknown activation 'clip'",
     layer("convolutional xnor=1"): "xnor = 1 is not supported",
     layer("convolutional size=3 dilation=2"): "use pad=1",
     layer("convolutional filters=1000000000"): "an output of 16,000,000,000 elements is too large; at most",
@@ -119,6 +120,14 @@ def test_what_is_not_read_is_told(tmp_path: Path) -> None:
     assert network.notes == ("[conv] at line 7: 'filters' is given again, the first counts",
                              "[net]: not read in inference: batch, subdivisions",
                              "[conv]: not read in inference: dontsave")  # fmt: skip
+
+
+def test_what_versions_of_darknet_compute_differently(tmp_path: Path) -> None:
+    """The first Darknet multiplies by the input as it lies where the kernel is 1 x 1, whatever stride and padding."""
+    network = read(tmp_path, net(9, 9, 3, "convolutional stride=2; convolutional pad=1; convolutional padding=1"))
+    (note,) = network.notes
+    assert "stride or padding in layers 0, 2: computed as such" in note
+    assert [layer.shape[0] for layer in network.layers] == [5, 5, 7]
 
 
 def test_comments_blanks_and_aliases() -> None:
