@@ -45,7 +45,7 @@ LAYERS: dict[str, tuple[float, bool, tuple[LayerSpec, ...]]] = {
     )),
     "first": (0.45, True, (
         conv(32, 3, 8), conv(48, 3, 8), conv(32, 3, 16), conv(48, 3, 16), conv(48, 3, 32),
-        conv(96, 3, 16, stride=2), conv(96, 3, 32, stride=2),
+        conv(96, 3, 8, stride=2), conv(96, 3, 16, stride=2), conv(96, 3, 32, stride=2),
         conv(160, 3, 16, stride=2), conv(64, 3, 32, kernel=5), conv(64, 3, 64, kernel=7, stride=2),
     )),
 }  # fmt: skip
