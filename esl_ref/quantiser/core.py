@@ -21,6 +21,7 @@ from esl_ref.quantiser.export_ops import check_operators, write_operator
 from esl_ref.quantiser.prepare import prepare
 from esl_ref.quantiser.ranges import Method
 from esl_ref.quantiser.scales import assign
+from esl_ref.quantiser.turn import turn
 
 __all__ = ["Options", "Quantised", "export_float", "quantise"]
 
@@ -86,7 +87,7 @@ def quantise(
     if not len(data):
         raise InputError("the calibration set is empty", hint="give a folder with pictures, or an array of inputs")
     if options.equalise:
-        prepared, count = equalise(prepared, calibrate(prepared, data, progress))
+        prepared, count = equalise(*turn(prepared, calibrate(prepared, data, progress)))
     statistics = calibrate(prepared, data, progress, weigh=options.method is Method.MSE)
     scales = assign(prepared, statistics, options.method, percent=options.percent, tolerance=options.tolerance,
                     inputs=data.input_range)  # fmt: skip

@@ -16,21 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from esl_ref.floating.activation import Function
 from esl_ref.floating.executor import values_of
-from esl_ref.floating.graph import (
-    Activate,
-    AveragePool,
-    Conv,
-    FloatGraph,
-    FloatOp,
-    MaxPool,
-    Pad,
-    Parameter,
-    ResizeNearest,
-)
+from esl_ref.floating.graph import Conv, FloatGraph
 from esl_ref.floating.kernels_window import FloatArray
 from esl_ref.quantiser.calibrate import Statistics
+from esl_ref.quantiser.chains import Chain, chains, rescaled
 from esl_ref.quantiser.histogram import TensorStatistics
 
 __all__ = ["equalise"]
@@ -44,43 +34,6 @@ _BELOW = (1.0, 0.5, 0.25, 0.1)
 _POWERS = (0.25, 0.5, 0.75, 1.0)
 _GAIN = 0.8
 """Expected noise must fall to this share for a tensor to be touched: the estimate is no better than that."""
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """A convolution, the tensors between that are rounded, in order, and the convolutions that read the last."""
-
-    first: Conv
-    tensors: tuple[str, ...]
-    last: tuple[Conv, ...]
-
-
-def _is_homogeneous(op: FloatOp) -> bool:
-    if isinstance(op, Activate):
-        return op.activation.function in (Function.LEAKY, Function.RELU, Function.LINEAR)
-    if isinstance(op, Pad):
-        return op.value == 0.0 and op.pads[-1] == (0, 0)
-    return isinstance(op, MaxPool | AveragePool | ResizeNearest)
-
-
-def _chains(graph: FloatGraph) -> list[_Chain]:
-    users: dict[str, list[FloatOp]] = {name: [] for name in graph.shapes}
-    for op in graph.ops:
-        for name in op.inputs:
-            users[name].append(op)
-    found = []
-    for op in graph.ops:
-        if not isinstance(op, Conv) or op.activation.function not in (Function.LINEAR, Function.RELU):
-            continue
-        tensor, rounded = op.output, [op.output]
-        while tensor not in graph.outputs and len(users[tensor]) == 1 and _is_homogeneous(users[tensor][0]):
-            if isinstance(users[tensor][0], Activate):
-                rounded.append(users[tensor][0].output)
-            tensor = users[tensor][0].output
-        last = tuple(user for user in users[tensor] if isinstance(user, Conv))
-        if last and len(last) == len(users[tensor]) and tensor not in graph.outputs:
-            found.append(_Chain(op, tuple(rounded), last))
-    return found
 
 
 @dataclass(frozen=True)
@@ -156,7 +109,7 @@ def _use(weight: FloatArray) -> FloatArray:
     return np.asarray(share.max(axis=1).ravel())
 
 
-def _factors(chain: _Chain, statistics: Statistics) -> FloatArray | None:
+def _factors(chain: Chain, statistics: Statistics) -> FloatArray | None:
     """What to divide each channel by so that the noise is least; None if nothing is clearly better than 1."""
     readers = [_reader(op, statistics) for op in chain.last]
     rounded = [statistics[name] for name in chain.tensors]
@@ -170,37 +123,14 @@ def _factors(chain: _Chain, statistics: Statistics) -> FloatArray | None:
     return best
 
 
-def _scaled(parameter: Parameter, factor: FloatArray) -> Parameter:
-    """The parameter times a factor that broadcasts, still read on demand."""
-    return Parameter(parameter.shape, lambda: (parameter.load().astype(np.float64) * factor).astype(np.float32))
-
-
-def _divided(op: Conv, factors: FloatArray) -> Conv:
-    weight = _scaled(op.weight, 1 / factors.reshape(-1, 1, 1, 1))
-    return dataclasses.replace(op, weight=weight, bias=_scaled(op.bias, 1 / factors))
-
-
-def _multiplied(op: Conv, factors: FloatArray) -> Conv:
-    """Every weight times the factor of the input channel that it meets."""
-    units, _, _, depth = op.weight.shape
-    rows = np.repeat(factors.reshape(op.groups, depth), units // op.groups, axis=0)
-    return dataclasses.replace(op, weight=_scaled(op.weight, rows[:, None, None, :]))
-
-
 def equalise(graph: FloatGraph, statistics: Statistics) -> tuple[FloatGraph, int]:
     """(the same function with evener tensors, number of tensors evened out). `graph` is prepared."""
     changed = {op.name: op for op in graph.ops}
     count = 0
-    for chain in _chains(graph):
+    for chain in chains(graph):
         factors = _factors(chain, statistics)
         if factors is None:
             continue
         count += 1
-        first = changed[chain.first.name]
-        assert isinstance(first, Conv)
-        changed[chain.first.name] = _divided(first, factors)
-        for op in chain.last:
-            last = changed[op.name]
-            assert isinstance(last, Conv)
-            changed[op.name] = _multiplied(last, factors)
+        rescaled(changed, chain, factors)
     return dataclasses.replace(graph, ops=tuple(changed[op.name] for op in graph.ops)), count

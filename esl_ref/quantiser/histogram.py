@@ -4,6 +4,7 @@ memory does not grow with the number of samples."""
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -94,6 +95,15 @@ class TensorStatistics:
         self._squares = squares if self._squares is None else self._squares + squares
         self._low = low if self._low is None else np.minimum(self._low, low)
         self._high = high if self._high is None else np.maximum(self._high, high)
+
+    def scaled(self, factors: FloatArray) -> TensorStatistics:
+        """What the sums and bounds would be with every channel times its factor; the histogram stays as it is."""
+        assert self._sum is not None and self._squares is not None
+        low, high = (end * factors for end in self.bounds)
+        result = copy.copy(self)
+        result._sum, result._squares = self._sum * factors, self._squares * factors**2
+        result._low, result._high = np.minimum(low, high), np.maximum(low, high)
+        return result
 
     @property
     def mean(self) -> FloatArray:

@@ -131,6 +131,8 @@ def _contested(layers: list[Layer]) -> list[str]:
         str(layer.index) for layer in layers
         if isinstance(layer, Convolutional) and layer.size == 1 and (layer.stride != (1, 1) or layer.pad)
     ]  # fmt: skip
-    what = "layer" if len(found) == 1 else "layers"
-    return [f"1 x 1 kernels with stride or padding in {what} {', '.join(found)}: computed as such, as newer versions of "
-            "Darknet do; the first one, which Debian has, reads other elements"] if found else []  # fmt: skip
+    if not found:
+        return []
+    layers_said = f"layer{'s' * (len(found) > 1)} {', '.join(found)}"
+    return [f"1 x 1 kernels with stride or padding in {layers_said}: computed as such, as newer versions of Darknet "
+            "do; the first one, which Debian has, reads other elements"]  # fmt: skip
