@@ -36,8 +36,10 @@ def float_graph(network: d.Network, weights: WeightsFile | None) -> FloatGraph:
         if isinstance(layer, d.Detect):
             heads.append(dataclasses.replace(layer.head, tensor=b.tensor[layer.index]))
     outputs = dict.fromkeys([*(head.tensor for head in heads), b.tensor[len(network.layers) - 1]])
+    folded = any(getattr(layer, "norm", False) for layer in network.layers)
+    size = f"a weights file has {network.floats:,} numbers" + ", with those of the normalisation, folded here" * folded
     return FloatGraph(network.name, b.shapes, tuple(b.ops), ("input",), tuple(outputs), b.constants, tuple(heads),
-                      network.notes)  # fmt: skip
+                      (size, *network.notes))  # fmt: skip
 
 
 def without_tree(network: d.Network) -> d.Network:

@@ -58,6 +58,7 @@ def test_float_graphs_of_stock_configurations(data_dir: Path) -> None:
         folded = sum(p.elements for op in graph.ops for p in vars(op).values() if hasattr(p, "load"))
         norms = sum(layer.shape[2] for layer in network.layers if getattr(layer, "norm", False))
         assert folded == network.floats - 3 * norms
+        assert f"{network.floats:,} numbers" in graph.notes[0] and ("folded" in graph.notes[0]) == (norms > 0)
 
 
 @pytest.mark.parametrize("name", CASES)
