@@ -10,6 +10,7 @@ what memory traffic adds: waits for loads and stores, and store reads that take 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
@@ -100,8 +101,7 @@ class Group:
     after: int
 
 
-@dataclass(frozen=True)
-class Free:
+class Free(NamedTuple):
     """From which cycle on the next result, the next record word, and the next sum with a slot may issue."""
 
     results: int = 0

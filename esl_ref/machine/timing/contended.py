@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Issue slots of a command while store reads take the SRAM port: cycle by cycle, because a read costs nothing where the
-issuer would not have read."""
+"""Issue slots of a command while store reads take the SRAM port: result by result, because a read costs nothing where
+the issuer would not have read."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from esl_ref.arch import Arch
 from esl_ref.machine.timing_constants import EngineTiming, Free, Group, groups_of
@@ -25,32 +28,89 @@ class Contended:
     results: list[int] = field(default_factory=list)
 
 
-def walk(command: Command, arch: Arch, first: int, free: Free, taken: Container[int]) -> Contended:
-    """Issues of `command` from cycle `first` on, none that reads in a cycle of `taken`."""
-    timing, outcome = EngineTiming.of(arch), Contended(free)
-    group, cycle = groups_of(command, arch), first
-    silent = command["chunks"] - 1 if command.opcode is Opcode.DEPTHWISE_WINDOW else 0
+def walk(command: Command, arch: Arch, first: int, free: Free, taken: Sequence[int]) -> Contended:
+    """Issues of `command` from cycle `first` on, none that reads in a cycle of `taken` (in rising order)."""
+    issuer = _Issuer(command, arch, first, free, taken)
     for _ in range(command["groups"]):
-        records, opening = arch.header_words, True
-        for issues, emits in _stretches(group):
-            left = issues
-            while left:
-                emit = emits and left == 1
-                if records and cycle >= outcome.free.records:
-                    records -= 1
-                elif emit and (records or cycle < outcome.free.after(bool(command["acc_in"]))):
-                    pass
-                elif not (emits and left <= silent) and cycle in taken:
-                    outcome.stolen += 1
-                else:
-                    left -= 1
-                    if emit:
-                        outcome.results.append(cycle)
-                        outcome.free = outcome.free.emitted(cycle, timing, opening, bool(command["acc_out"]))
-                        opening = False
-                cycle += 1
-    outcome.last = cycle - 1
-    return outcome
+        issuer.group()
+    issuer.outcome.last = issuer.cycle - 1
+    return issuer.outcome
+
+
+class _Issuer:
+    """At `cycle`, with what came before in `outcome`."""
+
+    def __init__(self, command: Command, arch: Arch, first: int, free: Free, taken: Sequence[int]) -> None:
+        self.cycle, self.outcome = first, Contended(free)
+        self._taken, self._array = taken, np.asarray(taken, np.int64)
+        self._timing, self._words, self._shape = EngineTiming.of(arch), arch.header_words, groups_of(command, arch)
+        self._adds, self._keeps = bool(command["acc_in"]), bool(command["acc_out"])
+        # So many of the issues that end in a result do not read.
+        self._silent = command["chunks"] - 1 if command.opcode is Opcode.DEPTHWISE_WINDOW else 0
+        distance = max(self._timing.interval, self._timing.slot_gap if self._adds and self._keeps else 0)
+        self._even = not self._silent and min(self._shape.pitch, self._shape.between) >= distance
+
+    def group(self) -> None:
+        """Issue a group: result by result, or, once the first is there and only reads can delay others, all at once."""
+        records, opening = self._words, True
+        for issues, emits in _stretches(self._shape):
+            quiet = self._silent if emits else 0
+            records, left = self._with_records(records, issues, emits, quiet)
+            kept = max(quiet, int(emits))
+            if left > kept:
+                self._pass(left - kept, self._lost(self.cycle, left - kept))
+                left = kept
+            if not emits:
+                return
+            self.cycle = max(self.cycle + left - 1, self.outcome.free.after(self._adds))
+            self._pass(0, 0 if quiet else self._lost(self.cycle, 1))
+            self._emit([self.cycle], opening)
+            self.cycle, opening = self.cycle + 1, False
+            if self._even:
+                self._rest()
+                return
+
+    def _with_records(self, records: int, left: int, emits: bool, quiet: int) -> tuple[int, int]:
+        """Cycle by cycle while record words are missing, which go first; (records, issues) that are left."""
+        while records and left:
+            last = emits and left == 1  # a result waits for its records
+            if self.cycle >= self.outcome.free.records:
+                records -= 1
+            elif not last and left > quiet and self._lost(self.cycle, 1):
+                self.outcome.stolen += 1
+            elif not last:
+                left -= 1
+            self.cycle += 1
+        return records, left
+
+    def _rest(self) -> None:
+        """All of a group but its first result."""
+        shape, start = self._shape, self.cycle
+        row = (shape.columns - 1) * shape.pitch + shape.between
+        issues = np.add.outer(np.arange(shape.rows) * row, np.arange(shape.columns) * shape.pitch).ravel()[1:] - 1
+        if issues.size:
+            later = self._array[bisect_left(self._taken, start) :] - start
+            # So many of `taken` come before the slot for an issue.
+            before = np.searchsorted(later - np.arange(later.size), issues, "right")
+            self._emit((start + issues + before).tolist(), False)
+        total = int(issues[-1]) + 1 + shape.after if issues.size else shape.after
+        self._pass(total, self._lost(start, total) if total else 0)
+
+    def _emit(self, cycles: list[int], opening: bool) -> None:
+        self.outcome.results += cycles
+        self.outcome.free = self.outcome.free.emitted(cycles[-1], self._timing, opening, self._keeps)
+
+    def _pass(self, issues: int, lost: int) -> None:
+        self.outcome.stolen += lost
+        self.cycle += issues + lost
+
+    def _lost(self, cycle: int, count: int) -> int:
+        """How many of `taken` go by until `count` other cycles, from `cycle` on, have."""
+        taken = self._taken
+        low, lost = bisect_left(taken, cycle), 0
+        while (found := bisect_left(taken, cycle + count + lost, low + lost) - low) > lost:
+            lost = found
+        return lost
 
 
 def _stretches(group: Group) -> Iterator[tuple[int, bool]]:

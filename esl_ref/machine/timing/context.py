@@ -81,7 +81,9 @@ class Stage:
     def take(self, now: int, *, waits: bool = True) -> int | None:
         """Take the head if there is one and, where `waits`, its waits are over."""
         index = self.head()
-        if index is None or (waits and self._context.counts.over(self._context.targets[index]) is None):
+        if index is None:
+            return None
+        if waits and self._context.counts.over(self._context.targets[index]) is None:
             return None
         self._queue.take(now)
         self._held += 1

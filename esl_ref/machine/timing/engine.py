@@ -66,14 +66,14 @@ class Engine:
     def _start(self, now: int) -> None:
         context, index = self._context, self._held
         assert index is not None
-        if now < self._held_at + _EXAMINED or self._in_flight >= context.engine.in_flight:
+        # At its predecessor's last issue something happens anyway: to look before is useless.
+        if now < max(self._held_at + _EXAMINED, self._busy_until) or self._in_flight >= context.engine.in_flight:
             return
         over = context.counts.over(context.targets[index])
         if over is None:
             return
-        if now < self._busy_until or now <= max(over):
-            # Waits are seen one cycle late; the predecessor's last issue is a cycle in which this one may start.
-            context.kernel.at(max(self._busy_until, max(over) + 1, now + 1))
+        if now <= max(over):  # waits are seen one cycle late
+            context.kernel.at(max(over) + 1)
             return
         self._held = None
         self._run(index, now, over)
@@ -101,7 +101,7 @@ class Engine:
         work, context = self.work[-1], self._context
         if not context.reads.any_in(work.issued.first, work.last):
             return
-        taken = context.reads.within(work.issued.first)
+        taken = sorted(context.reads.within(work.issued.first))
         outcome = walk(context.commands[work.index], context.arch, work.issued.first, work.free, taken)
         self._clock.free = outcome.free
         work.last, work.stolen, self._busy_until = outcome.last, outcome.stolen, outcome.last

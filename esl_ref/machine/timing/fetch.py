@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from esl_ref.arch import Arch
 from esl_ref.machine.knowledge import QUEUES
@@ -88,7 +89,7 @@ class Fetch:
             return
         index, self._asked = self._asked, self._asked + 1
         address, beats = self._address + index * COMMAND_BYTES, COMMAND_BYTES // self._arch.axi_bytes
-        self._bus.request(FETCH, now, address, beats, lambda burst, start: self._words(index, burst, start))
+        self._bus.request(FETCH, now, address, beats, partial(self._words, index))
         self._in_flight += 1  # seen from the next cycle on: one command per cycle is asked for
         self._kernel.at(now + 1)
 

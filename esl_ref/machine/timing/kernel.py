@@ -7,7 +7,10 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-__all__ = ["Kernel", "Unit"]
+__all__ = ["NEVER", "Kernel", "Unit"]
+
+NEVER = 1 << 62
+"""Later than any cycle."""
 
 Change = Callable[[], None]
 
@@ -30,7 +33,13 @@ class Kernel:
         self._order += 1
         heapq.heappush(self._due, (cycle, self._order, change))
 
-    def run(self, units: Sequence[Unit]) -> None:
+    @property
+    def next(self) -> int:
+        """The cycle in which the next change is due, or NEVER."""
+        return self._due[0][0] if self._due else NEVER
+
+    def run(self, units: Sequence[Unit], ahead: Change = lambda: None) -> None:
+        """`ahead` is called when a cycle is over, and may do what nobody else could notice before `next`."""
         due, pop, steps = self._due, heapq.heappop, [unit.step for unit in units]
         while due:
             now = due[0][0]
@@ -40,3 +49,4 @@ class Kernel:
                     change()
             for step in steps:
                 step(now)
+            ahead()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
 from esl_ref.machine.timing.context import LOAD_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
@@ -30,7 +31,8 @@ class Loader:
         self.arrivals = self._unpacker.arrivals
 
     def step(self, now: int) -> None:
-        self._receive(now)
+        if self._ahead or self._finished_at == now:
+            self._receive(now)
         if self._asking is not None:
             self._ask(now)
         elif now >= self._take_from and self._ahead_level < self._context.control.loads_ahead:
@@ -48,7 +50,7 @@ class Loader:
         transfer = transfer_of(command, arch)
         address = self._context.bases.base[command["base"]] + transfer.offset
         beats = transfer.nbytes // arch.axi_bytes
-        self._bus.request(LOAD, now, address, beats, lambda burst, start: self._unpacker.begin(index, burst, start))
+        self._bus.request(LOAD, now, address, beats, partial(self._unpacker.begin, index))
 
         def queued() -> None:
             self._ahead.append(index)

@@ -6,9 +6,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
-__all__ = ["Cycles"]
+__all__ = ["Cycles", "Run", "runs"]
 
 _Block = tuple[int, int, int, int, int, int, int]
+Run = tuple[int, int, int]
+"""(first, count, pitch)"""
 
 
 class Cycles:
@@ -20,20 +22,16 @@ class Cycles:
 
     def add(self, first: int, rows: int, columns: int, row_pitch: int, pitch: int, width: int = 1) -> None:
         """Cycles first + r * row_pitch + c * pitch + w. Blocks come in order of time."""
+        if not rows or not columns:
+            return
         last = first + (rows - 1) * row_pitch + (columns - 1) * pitch + width - 1
         self._blocks.append((first, last, rows, columns, row_pitch, pitch, width))
         self._ends.append(last)
 
     def add_ordered(self, cycles: Sequence[int], width: int = 1) -> None:
         """Any increasing cycles, kept as progressions, and the `width` - 1 that follow each."""
-        start = 0
-        while start < len(cycles):
-            pitch = cycles[start + 1] - cycles[start] if start + 1 < len(cycles) else width
-            end = start + 1
-            while end < len(cycles) and cycles[end] - cycles[end - 1] == pitch:
-                end += 1
-            self.add(cycles[start], 1, end - start, 0, pitch, width)
-            start = end
+        for first, count, pitch in runs(cycles, width):
+            self.add(first, 1, count, 0, pitch, width)
 
     def mark(self) -> int:
         """For `forget`."""
@@ -43,39 +41,47 @@ class Cycles:
         """Take back what was added since `mark`."""
         del self._blocks[mark:], self._ends[mark:]
 
-    def _blocks_in(self, low: int, high: int) -> list[_Block]:
-        start = bisect_left(self._ends, low)
-        return [b for b in self._blocks[start:] if b[0] <= high]
+    def _blocks_in(self, low: int, high: int) -> Iterator[_Block]:
+        for place in range(bisect_left(self._ends, low), len(self._blocks)):
+            if self._blocks[place][0] > high:
+                return
+            yield self._blocks[place]
 
     def any_in(self, low: int, high: int) -> bool:
         """Might any be in [low, high]?"""
-        return bool(self._ends) and self._ends[-1] >= low and bool(self._blocks_in(low, high))
+        return bool(self._ends) and self._ends[-1] >= low and any(True for _ in self._blocks_in(low, high))
 
-    def within(self, low: int) -> set[int]:
-        """All cycles from `low` on."""
-        cycles: set[int] = set()
-        for block in self._blocks[bisect_left(self._ends, low) :]:
-            cycles.update(c for c in _listed(block) if c >= low)
-        return cycles
-
-    def next_free(self, cycle: int) -> int:
-        """The first cycle from `cycle` on that is not among them."""
-        while self._taken(cycle):
-            cycle += 1
-        return cycle
-
-    def _taken(self, cycle: int) -> bool:
-        for first, _, rows, columns, row_pitch, pitch, width in self._blocks_in(cycle, cycle):
-            row, rest = divmod(cycle - first, row_pitch) if rows > 1 else (0, cycle - first)
-            column, place = divmod(rest, pitch) if columns > 1 else (0, rest)
-            if row < rows and column < columns and place < width:
-                return True
-        return False
+    def within(self, low: int, high: int | None = None) -> set[int]:
+        """All cycles from `low` to `high`, or from `low` on."""
+        if not self._ends or self._ends[-1] < low:
+            return set()
+        high = self._ends[-1] if high is None else high
+        return {cycle for block in self._blocks_in(low, high) for cycle in _listed(block, low, high)}
 
 
-def _listed(block: _Block) -> Iterator[int]:
+def runs(cycles: Sequence[int], width: int = 1) -> Iterator[Run]:
+    """Increasing cycles as arithmetic progressions; `width`: the pitch of a single one."""
+    start = 0
+    while start < len(cycles):
+        pitch = cycles[start + 1] - cycles[start] if start + 1 < len(cycles) else width
+        end = start + 1
+        while end < len(cycles) and cycles[end] - cycles[end - 1] == pitch:
+            end += 1
+        yield cycles[start], end - start, pitch
+        start = end
+
+
+def _listed(block: _Block, low: int, high: int) -> Iterator[int]:
     first, _, rows, columns, row_pitch, pitch, width = block
-    for row in range(rows):
-        for column in range(columns):
-            start = first + row * row_pitch + column * pitch
-            yield from range(start, start + width)
+    for row in _indices(rows, row_pitch, low - first - (columns - 1) * pitch - width + 1, high - first):
+        start = first + row * row_pitch
+        for column in _indices(columns, pitch, low - start - width + 1, high - start):
+            begin = start + column * pitch
+            yield from range(max(begin, low), min(begin + width, high + 1))
+
+
+def _indices(count: int, pitch: int, low: int, high: int) -> range:
+    """Those k below `count` for which low <= k * pitch <= high."""
+    if count == 1:
+        return range(low <= 0 <= high)
+    return range(max(0, -(-low // pitch)), min(count, high // pitch + 1))

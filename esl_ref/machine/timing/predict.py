@@ -12,6 +12,7 @@ from esl_ref.machine.timing.context import COMPUTE_QUEUE, LOAD_QUEUE, STORE_QUEU
 from esl_ref.machine.timing.counters import Ending, add, tally
 from esl_ref.machine.timing.engine import Engine
 from esl_ref.machine.timing.fetch import Fetch, Queue
+from esl_ref.machine.timing.kernel import Unit
 from esl_ref.machine.timing.loader import Loader
 from esl_ref.machine.timing.reads import ReadBus
 from esl_ref.machine.timing.storer import Storer, WriteBus
@@ -87,7 +88,8 @@ class _Model:
 
     def run(self) -> Ending:
         self.context.kernel.at(0)
-        self.context.kernel.run([self.reads, self.fetch, self.loader, self.storer, self.engine])
+        units: list[Unit] = [self.reads, self.fetch, self.loader, self.storer, self.engine]
+        self.context.kernel.run(units, self.reads.ahead)
         loaded, stored, computed = (max(since) - 1 for since in self.context.counts.since)
         stored = max(stored, self.recorded)
         ended = self.fetch.ended_from

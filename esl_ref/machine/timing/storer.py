@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 from esl_ref.machine.timing.context import STORE_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
 from esl_ref.machine.timing.reads import cut
+from esl_ref.machine.timing.store_rows import StoreRows
 from esl_ref.machine.transfers import transfer_of
 
 __all__ = ["Storer", "WriteBus"]
@@ -47,6 +47,7 @@ class Storer:
     def __init__(self, context: Context, queue: Queue, bus: WriteBus) -> None:
         self._context, self._bus = context, bus
         self._stage = Stage(context, queue, STORE_QUEUE)
+        self._rows = StoreRows(context.arch, context.control, 1 + context.memory.gap)
         self._starting: int | None = None
         self._start_from = self._take_from = self._read_end = self._beat_end = 0
         self._unanswered = 0
@@ -72,50 +73,23 @@ class Storer:
         assert index is not None
         self._unanswered += 1
         kernel.at(now + 1)
-        moved = self._move(index, now)
         arch, command = self._context.arch, self._context.commands[index]
+        moved = self._rows.move(command["rows"], command["row_bytes"], now, self._bus.free)
+        self._read_end, self._beat_end = moved.read, moved.beat
+        for beat, row in moved.rows:
+            for first, count, pitch in row.reads:
+                self._context.reads.add(beat + first, 1, count, 0, pitch)
+        self._context.on_store_reads()
         transfer = transfer_of(command, arch)
         address = self._context.bases.base[command["base"]] + transfer.offset
-        answered = 0
-        for before, beats, _ in cut(address, transfer.nbytes // arch.axi_bytes, arch):
-            answered = self._bus.response(moved[before + beats - 1])
-        self._bus.beats += len(moved)
+        answered, total = 0, transfer.nbytes // arch.axi_bytes
+        for before, beats, _ in cut(address, total, arch):
+            answered = self._bus.response(moved.cycle(before + beats - 1))
+        self._bus.beats += total
         span = self._context.spans[index]
-        span.first, span.last = now + 1, moved[-1]
+        span.first, span.last = now + 1, moved.beat
         kernel.at(answered + 1, self._answered)
         self._stage.complete(index, answered)
 
     def _answered(self) -> None:
         self._unanswered -= 1
-
-    def _move(self, index: int, start: int) -> list[int]:
-        """Cycle in which each beat leaves the storer. Reads run ahead of beats by as many vectors as it holds."""
-        context, arch = self._context, self._context.arch
-        command, control = context.commands[index], context.control
-        pitch = 1 + context.memory.gap
-        row_beats = -(-command["row_bytes"] // arch.axi_bytes)
-        per_vector = arch.lanes // arch.axi_bytes if arch.lanes >= arch.axi_bytes else 1
-        reads_per_beat = max(1, arch.axi_bytes // arch.lanes)
-        gone: deque[int] = deque([start] * control.vectors, control.vectors)  # when a place for a vector came free
-        read, arrived, beat, moved, reads = start, start, max(start + 1, self._bus.free - 1), [], []
-        for _ in range(command["rows"]):
-            left = -(-command["row_bytes"] // arch.lanes)
-            for first in range(0, row_beats, per_vector):
-                joined = min(reads_per_beat, left)
-                left -= joined
-                for _ in range(joined):
-                    read = max(read + 1, gone[0] + 1)
-                    reads.append(read)
-                    arrived = max(read + control.read_to_beat, arrived + 1, beat + 1)
-                    gone.append(arrived)
-                # A vector moves as it arrives; joined ones take a cycle more, to be one beat.
-                beat = max(beat, (arrived + 1 if reads_per_beat > 1 else read + control.read_to_beat) - pitch)
-                for _ in range(min(per_vector, row_beats - first)):
-                    beat += pitch
-                    moved.append(beat)
-                if reads_per_beat == 1:
-                    gone[-1] = beat
-        self._read_end, self._beat_end = read, beat
-        context.reads.add_ordered(reads)
-        context.on_store_reads()
-        return moved

@@ -33,7 +33,7 @@ def test_reads_cost_at_most_a_cycle_each(kind):
     command = make_case(kind, random.Random(3).randint, 3, EIGHT).command
     alone = walk(command, EIGHT, 0, IssueClock(EIGHT).free, ())
     for period in (2, 3, 7):
-        taken = set(range(0, 10 * alone.last, period))
+        taken = range(0, 10 * alone.last, period)
         with_reads = walk(command, EIGHT, 0, IssueClock(EIGHT).free, taken)
         assert alone.last <= with_reads.last <= alone.last + with_reads.stolen
         assert with_reads.stolen <= sum(c <= with_reads.last for c in taken)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Beats and pieces of loads: the shortcut for whole bursts gives what the walk piece by piece gives."""
+"""Beats and pieces of loads: what is worked out in one step takes what beats and events one by one take."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ import pytest
 from esl_ref.arch import Arch, load
 from esl_ref.machine.timing import predict
 from esl_ref.machine.timing.constants import MemoryTiming
-from esl_ref.machine.timing.unpack import Unpacker, pieces
+from esl_ref.machine.timing.kernel import NEVER
+from esl_ref.machine.timing.pieces import pieces
+from esl_ref.machine.timing.reads import ReadBus
+from esl_ref.machine.timing.unpack import Unpacker
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import WordPattern, load_command
 from esl_ref.program.fields import Opcode
@@ -38,36 +41,51 @@ def loads(arch: Arch, seed: int) -> Iterator[Command]:
             yield load_command(rng.randint(1, 30), pattern, arch)
 
 
+def one_by_one(patch: pytest.MonkeyPatch) -> None:
+    """No shortcuts: every beat is accepted by itself, every burst an event."""
+    ahead = ReadBus.ahead
+
+    def stepped(self: ReadBus) -> None:
+        due = min(self._begins(), self._takes())
+        if due < min(self.kernel.next, NEVER):
+            self.kernel.at(due)
+        ahead(self)
+
+    patch.setattr(Unpacker, "_idle", lambda self, start: False)
+    patch.setattr(Unpacker, "_at_pace", lambda self, now: None)
+    patch.setattr(ReadBus, "ahead", stepped)
+
+
 @pytest.mark.parametrize("arch", MACHINES, ids=lambda a: a.name)
 @pytest.mark.parametrize("gap", [0, 1])
-def test_whole_bursts_take_what_their_pieces_take(arch: Arch, gap: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    for seed in range(4):
+def test_shortcuts_take_what_single_beats_take(arch: Arch, gap: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(6):
         stream = (header_command(arch), *loads(arch, seed), Command(Opcode.END, {}))
-        program = Program(arch, stream, bytes(1 << 16))
-        quick = predict(program, memory=MemoryTiming(8, gap))
-        with monkeypatch.context() as patch:
-            patch.setattr(Unpacker, "_is_quick", lambda self, command, start: False)
-            slow = predict(program, memory=MemoryTiming(8, gap))
-        assert quick.spans == slow.spans
-        assert quick.counters == slow.counters
+        for program in (Program(arch, stream, bytes(1 << 16)), random_program(seed, arch)[0]):
+            quick = predict(program, memory=MemoryTiming(8, gap))
+            with monkeypatch.context() as patch:
+                one_by_one(patch)
+                slow = predict(program, memory=MemoryTiming(8, gap))
+            assert quick.spans == slow.spans
+            assert quick.counters == slow.counters
 
 
-@pytest.mark.parametrize("arch", MACHINES, ids=lambda a: a.name)
-def test_the_shortcut_is_taken_and_changes_nothing(arch: Arch, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = 0
-    original = Unpacker._whole
+@pytest.mark.parametrize("name", ["_whole", "_skip"])
+def test_the_shortcuts_are_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+    original = getattr(Unpacker, name)
 
-    def counted(self: Unpacker, *args: object) -> None:
-        nonlocal whole
-        whole += 1
-        original(self, *args)  # type: ignore[arg-type]
+    def counted(self: Unpacker, *args: int) -> None:
+        before = self._taken, self._received
+        original(self, *args)
+        taken.append((self._taken, self._received) != before)
 
-    monkeypatch.setattr(Unpacker, "_whole", counted)
-    program, _ = random_program(3, arch)
-    quick = predict(program)
-    assert whole
-    monkeypatch.setattr(Unpacker, "_is_quick", lambda self, command, start: False)
-    assert predict(program).cycles == quick.cycles
+    monkeypatch.setattr(Unpacker, name, counted)
+    arch = MACHINES[1]
+    rows = Command(Opcode.LOAD_ROWS, {"buf_wrap": 4096, "row_step": 1024, "rows": 3, "row_bytes": 1024})
+    weights = load_command(20, WordPattern(2, 1, 1, 16, 16, 16), arch)
+    predict(Program(arch, (header_command(arch), rows, weights, Command(Opcode.END, {})), bytes(1 << 16)))
+    assert any(taken)
 
 
 def test_pieces_of_rows_drop_the_rest_of_their_bus_word() -> None:
