@@ -69,6 +69,8 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
     from esl_ref.quantiser.data import from_path
     from esl_ref.quantiser.evaluate import evaluate
 
+    if not out.parent.is_dir():  # said before minutes of work, not after
+        raise InputError("cannot be written (no such folder)", where=str(out))
     graph = load_network(model, NetworkOptions(weights))
     if not isinstance(graph, FloatGraph):
         raise InputError("is quantised already", where=str(model))

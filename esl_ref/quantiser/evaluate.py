@@ -115,8 +115,9 @@ def _own_noise(graph: Graph, wanted: Mapping[str, FloatArray], found: Mapping[st
 
 def evaluate(prepared: FloatGraph, graph: Graph, samples: Iterable[Sample], progress: Progress | None = None) -> Report:
     """Run every sample through both networks. `prepared` and `graph` are those of `core.Quantised`."""
-    whole = {op.outputs[0]: _Noise() for op in graph.ops}
-    own = {op.outputs[0]: _Noise() for op in graph.ops}
+    made = [op.outputs[0] for op in graph.ops]
+    whole = {name: _Noise() for name in (*made, *graph.outputs)}  # an output may be an input that nothing changes
+    own = {name: _Noise() for name in made}
     count = 0
     for sample in samples:
         wanted = run_float(prepared, sample, keep="all")

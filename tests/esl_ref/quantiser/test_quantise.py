@@ -328,3 +328,11 @@ def test_layers_without_an_integer_form_are_named():
     graph = net.graph("local0")
     with pytest.raises(UnsupportedError, match="'local0'.*at every place.*run it in float"):
         quantise(graph, data(graph))
+
+
+def test_an_output_that_is_the_input_has_the_noise_of_its_codes():
+    net = Net()
+    graph = net.graph("x", net.conv("x", 4))
+    result = quantise(graph, data(graph))
+    first, second = evaluate(result.prepared, result.graph, data(graph)).outputs
+    assert (first.name, second.name) == graph.outputs and first.sqnr > 45
