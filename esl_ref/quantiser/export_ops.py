@@ -28,6 +28,8 @@ _UNARY = {
     Function.TANH: "TANH", Function.HARD_SWISH: "HARD_SWISH",
 }  # fmt: skip
 
+_SIX = 6.0
+
 
 def _fused(activation: Activation) -> str:
     return _FUSED[activation.function]
@@ -115,8 +117,8 @@ def _activate(out: Export, op: f.Activate) -> None:
     ifm, function = out.operand(op.inputs[0]), op.activation.function
     if function is Function.LEAKY and op.activation.alpha >= 0:
         out.writer.add_op("LEAKY_RELU", [ifm], [out.result(op.output)], alpha=op.activation.alpha)
-    elif function in _UNARY and _expressible(out, op):
-        out.writer.add_op(_UNARY[function], [ifm], [out.result(op.output)])
+    elif builtin := _builtin(out, op):
+        out.writer.add_op(builtin, [ifm], [out.result(op.output)])
     elif out.is_float:
         raise out.unsupported(op, f"{function.value} has no float operator in TensorFlow Lite")
     else:
@@ -130,15 +132,21 @@ def _ends(out: Export, op: f.FloatOp) -> tuple[tuple[float, int], tuple[float, i
     return (before.scale, before.zero_point), (after.scale, after.zero_point)
 
 
-def _expressible(out: Export, op: f.Activate) -> bool:
-    """Hard swish is defined by 16-bit arithmetic, which not all scales fit into; the others always are."""
-    if out.is_float or op.activation.function is not Function.HARD_SWISH:
-        return True
-    try:
-        tables.hard_swish(*_ends(out, op), op.name)
-    except UnsupportedError:
-        return False
-    return True
+def _builtin(out: Export, op: f.Activate) -> str | None:
+    """Name of the format's own operator, where that computes the function between these quantisations."""
+    function = op.activation.function
+    if out.is_float:
+        return _UNARY.get(function)
+    if function is Function.RELU6 and out.scale(op.inputs[0]) != out.scale(op.output):
+        # The interpreters disagree on it. A result whose largest code is 6 or less is cut off there by saturation.
+        after = out.scale(op.output)
+        return "RELU" if after.high <= _SIX + after.scale / 2 else None
+    if function is Function.HARD_SWISH:  # is defined by 16-bit arithmetic, which not all scales fit into
+        try:
+            tables.hard_swish(*_ends(out, op), op.name)
+        except UnsupportedError:
+            return None
+    return _UNARY.get(function)
 
 
 def _table(out: Export, op: f.Activate) -> bytes:
