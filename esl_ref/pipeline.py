@@ -40,6 +40,8 @@ class Planned:
     method: str
     decisions: tuple[str, ...] = ()
     predicted: int | None = None
+    memory: MemoryTiming = MemoryTiming()
+    """What it was made for."""
 
     @property
     def height(self) -> int:
@@ -53,6 +55,7 @@ class Planned:
 
     def costs(self, memory: MemoryTiming | None = None) -> tuple[int, int]:
         """(cycles, bytes from and to external memory) of all Programs, on another memory if one is given."""
+        memory = memory or self.memory
         if memory not in self._timed:
             runs = [(predict(s.program, memory=memory), s.program.arch) for s in self.compiled.programs]
             moved = sum((t.counters["READ_BEATS"] + t.counters["WRITE_BEATS"]) * a.axi_bytes for t, a in runs)
@@ -60,7 +63,7 @@ class Planned:
         return self._timed[memory]
 
     @cached_property
-    def _timed(self) -> dict[MemoryTiming | None, tuple[int, int]]:
+    def _timed(self) -> dict[MemoryTiming, tuple[int, int]]:
         """What has been timed: long Programs take seconds."""
         return {}
 
@@ -87,22 +90,25 @@ def compile_model(
 
 
 def plan_model(
-    graph: Graph, arch: Arch, method: str = "joint", *, sram: int | None = None, effort: Effort | None = None
-) -> Planned:
-    """Compile `graph` by one of `METHODS`. PlanError, saying why, for a method that does not apply; BudgetError for one
-    that does not get down to `sram` bytes."""
+    graph: Graph, arch: Arch, method: str = "joint", *, sram: int | None = None, effort: Effort | None = None,
+    memory: MemoryTiming | None = None,
+) -> Planned:  # fmt: skip
+    """Compile `graph` by one of `METHODS`, for an external `memory` (default: MemoryTiming()). PlanError, saying why,
+    for a method that does not apply; BudgetError for one that does not get down to `sram` bytes."""
     if method not in METHODS:
         raise InputError(f"no method '{method}'", hint=f"there are: {', '.join(METHODS)}")
-    effort = effort or Effort()
+    effort, memory = effort or Effort(), memory or MemoryTiming()
     if method in REWRITERS:
-        return _rewritten(graph, arch, method, sram, effort)
+        return _rewritten(graph, arch, method, sram, effort, memory)
     if method == "joint":
-        return _joint(graph, arch, sram, effort)
+        return _joint(graph, arch, sram, effort, memory)
     strategy = partial(_STRATEGIES[method], effort=effort)
-    return Planned(_compiled(graph, arch, sram=sram, strategy=strategy), method)
+    return Planned(_compiled(graph, arch, sram=sram, strategy=strategy, memory=memory), method, memory=memory)
 
 
-def _rewritten(graph: Graph, arch: Arch, method: str, sram: int | None, effort: Effort) -> Planned:
+def _rewritten(
+    graph: Graph, arch: Arch, method: str, sram: int | None, effort: Effort, memory: MemoryTiming
+) -> Planned:
     """The rewritten graph layer by layer: the faster of what the method decides for the budget and for as few bytes as
     it can, since a Program may need less than the method reckons."""
     plans: list[Planned] = []
@@ -114,11 +120,13 @@ def _rewritten(graph: Graph, arch: Arch, method: str, sram: int | None, effort: 
             if found.steps in known:
                 continue
             known.append(found.steps)
-            compiled = _compiled(found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort))
+            compiled = _compiled(
+                found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort), memory=memory
+            )
         except PlanError as reason:
             error = reason
             continue
-        plans.append(Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted))
+        plans.append(Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted, memory))
     if plans:
         return min(plans, key=lambda p: (p.cycles, p.height))
     assert error is not None
@@ -136,10 +144,10 @@ def _noted(compiled: Compiled, steps: tuple[Rewriting, ...]) -> Compiled:
     return replace(compiled, steps=tuple(noted))
 
 
-def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planned:
+def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort, memory: MemoryTiming) -> Planned:
     """Row-streamed groups; where a budget keeps whole layers from being run, the fastest of all methods."""
     try:
-        best: Planned | BudgetError = plan_model(graph, arch, "rows", sram=sram, effort=effort)
+        best: Planned | BudgetError = plan_model(graph, arch, "rows", sram=sram, effort=effort, memory=memory)
     except BudgetError as error:
         best = error
     if sram is not None and not (isinstance(best, Planned) and _all_whole(best)):
@@ -147,7 +155,7 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
         tries = [(method, undivided) for method in ("rows", "layerwise") if undivided]
         for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
             try:
-                other = _after(graph, steps, arch, method, sram, effort)
+                other = _after(graph, steps, arch, method, sram, effort, memory)
             except PlanError as error:
                 best = _nearer(best, error)
                 continue
@@ -159,10 +167,11 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort) -> Planne
 
 
 def _after(
-    graph: Graph, steps: tuple[Rewriting, ...], arch: Arch, method: str, sram: int, effort: Effort
-) -> Planned:
+    graph: Graph, steps: tuple[Rewriting, ...], arch: Arch, method: str, sram: int, effort: Effort,
+    memory: MemoryTiming,
+) -> Planned:  # fmt: skip
     """What a method decides after some steps of rewriting, with these in its choices."""
-    found = plan_model(rewritten(graph, steps), arch, method, sram=sram, effort=effort)
+    found = plan_model(rewritten(graph, steps), arch, method, sram=sram, effort=effort, memory=memory)
     if not steps:
         return found
     return replace(found, compiled=_noted(found.compiled, steps), decisions=("pools left whole", *found.decisions))
@@ -191,12 +200,12 @@ def _all_whole(planned: Planned) -> bool:
 
 def _compiled(
     graph: Graph, arch: Arch, *, sram: int | None = None, trace: bool = False, sized: Arch | None = None,
-    strategy: Strategy | None = None, choices: Sequence[Choice] | None = None,
+    strategy: Strategy | None = None, choices: Sequence[Choice] | None = None, memory: MemoryTiming | None = None,
 ) -> Compiled:  # fmt: skip
     """One strategy on the graph as it is."""
     scratch = scratch_bytes(arch)
     folded, arch, segments, lowered = prepare(graph, sized or arch, shaped=sized is not None)
-    sizing = Sizing(arch, tuple(lowered.values()), scratch, sized)
+    sizing = Sizing(arch, tuple(lowered.values()), scratch, sized, memory or MemoryTiming())
     machine = sizing.planning()
     budget = sram if sram is not None else (sized.act_bytes if sized else None)
     given = iter(choices or ())

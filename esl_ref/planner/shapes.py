@@ -136,13 +136,13 @@ def _rows(request: _Request) -> ShapePlan:
 
 
 def _joint(request: _Request) -> ShapePlan:
-    """The best of row-streamed groups, with and without channel splits, and of every method that decides on tensors:
-    without a budget fewest of their bytes; with one, least traffic within it."""
+    """The best of row-streamed groups, with and without channel splits, and of the answers of every single method that
+    decides on tensors: without a budget fewest of their bytes; with one, least traffic within it."""
     found = [_of_point(request, blending.smallest(request.graph, request.seconds, request.seed))]
     if request.budget is not None and found[0].tensors <= request.budget:
         points = blending.blend(request.graph, request.seconds, request.seed)
         found += [_of_point(request, p) for p in points if p.nbytes <= request.budget]
-    for method in SINGLE:
+    for method in (*SINGLE, "rows"):
         try:
             plan = _found(method, request)
         except PlanError:

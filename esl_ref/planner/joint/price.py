@@ -36,8 +36,8 @@ from esl_ref.program.fields import COMMAND_BYTES
 __all__ = ["GroupPrice", "Pricer"]
 
 
-_LATENCY = MemoryTiming().latency + 8
-"""Cycles from a transfer's turn on an idle bus to its first beat in place, for the memory that plans are made for."""
+_ARRIVAL = 8
+"""Cycles from a transfer's turn on an idle bus to its first beat in place, besides the memory's latency."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,11 @@ class _Turn:
 
 
 class Pricer:
-    """Prices groups of one lowered segment on one architecture; remembers what it has priced."""
+    """Prices groups of one lowered segment on one architecture and memory; remembers what it has priced."""
 
-    def __init__(self, lowered: Lowered, arch: Arch) -> None:
+    def __init__(self, lowered: Lowered, arch: Arch, memory: MemoryTiming) -> None:
         self.lowered, self.arch = lowered, arch
+        self._latency, self._pitch = memory.latency + _ARRIVAL, 1 + memory.gap
         self._sources, self._grids = sources_and_grids(lowered)
         self._uses = self._first_and_last()
         self._known: dict[tuple[Group, frozenset[str]], GroupPrice] = {}
@@ -93,7 +94,7 @@ class Pricer:
     @property
     def reach(self) -> int:
         """Cycles that the bus can be ahead of the engine: until the weight SRAM is full."""
-        return self.arch.weight_words * self.arch.word_bytes // self.arch.axi_bytes
+        return self.arch.weight_words * self.arch.word_bytes // self.arch.axi_bytes * self._pitch
 
     def price(self, group: Group, parked: frozenset[str] = frozenset()) -> GroupPrice:
         """Price of one group, everything before it done, with the maps `parked` in external memory outside of it."""
@@ -194,10 +195,10 @@ class Pricer:
         words = sum(self._loaded(use) for use, p in zip(uses, placements, strict=True) if p.load)
         words += sum(self._moved(step) for step in ordered if not isinstance(step, Compute) and step.parked)
         bus = sum(turn.bus for turn in turns)
-        late = _paced(turns, 0, clock.drain)
+        late = _paced(turns, 0, clock.drain, self._latency)
         if self._circles(uses):
             return late, late, bus, words
-        return _paced(turns, -self.reach, clock.drain), late, bus, words
+        return _paced(turns, -self.reach, clock.drain, self._latency), late, bus, words
 
     def _loaded(self, chunk: Chunk) -> int:
         """Bus words of a chunk of weights."""
@@ -225,14 +226,14 @@ class Pricer:
         for step, parts, (wait, work) in zip(steps, shares, engine, strict=True):
             if isinstance(step, Load):
                 rolls = step.view.storage.wrap < step.view.nbytes
-                bus = overhead + self._moved(step)
+                bus = (overhead + self._moved(step)) * self._pitch
                 turns.append(_Turn(bus, True, free_after=len(turns) - 1 if rolls else -1))
             elif isinstance(step, Store):
-                turns.append(_Turn(overhead))
+                turns.append(_Turn(overhead * self._pitch))
             groups = sum(part.last - part.first for part in parts)
             for part in parts:
                 placed = placements[len(at)]
-                bus = overhead + (overhead + self._loaded(part) if placed.load else 0)
+                bus = (overhead + (overhead + self._loaded(part) if placed.load else 0)) * self._pitch
                 free = at[placed.free_after] if placed.load and placed.free_after >= 0 else -1
                 share = work * (part.last - part.first) // groups
                 at.append(len(turns))
@@ -240,7 +241,7 @@ class Pricer:
         return turns
 
 
-def _paced(turns: Sequence[_Turn], start: int, drain: int) -> int:
+def _paced(turns: Sequence[_Turn], start: int, drain: int, latency: int) -> int:
     """When the engine is done if the bus may start in cycle `start`: transfers in order, as early as their place is
     free, which is `drain` cycles after its last use; a use once its data is there."""
     bus, arrived, engine = start, 0, 0
@@ -250,7 +251,7 @@ def _paced(turns: Sequence[_Turn], start: int, drain: int) -> int:
             bus = max(bus, ended[turn.free_after] + drain)
         bus += turn.bus
         if turn.brings:
-            arrived = bus + _LATENCY
+            arrived = bus + latency
         if turn.work:
             engine = max(engine + turn.wait, arrived) + turn.work
         ended.append(engine)

@@ -54,7 +54,7 @@ class Rater:
         machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words, realised.slots)
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
         program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
-        timing = predict(program)
+        timing = predict(program, memory=self.sizing.memory)
         beats = timing.counters["READ_BEATS"] + timing.counters["WRITE_BEATS"]
         return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, beats * machine.axi_bytes)
 

@@ -115,7 +115,7 @@ class Search:
         spread = parking and self._in_place
         if spread not in self._pricers:
             lowered = self.lowered.spread if spread else self.lowered
-            self._pricers[spread] = Pricer(lowered, self.sizing.planning())
+            self._pricers[spread] = Pricer(lowered, self.sizing.planning(), self.sizing.memory)
         room = None if limit is None else int(limit * ROOM)
         label = f"pricing groups of {len(self.lowered.tasks)} tasks" + (", maps parked" if parking else "")
         return front(self._pricers[spread], lambda done, of: self.effort.progress(label, done, of), byte_cost, room,

@@ -7,7 +7,7 @@ many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from esl_ref import arch
@@ -35,8 +35,8 @@ _LIMITS = (16_384, 8_192, 3_072, 2_048, 1_024, 512, 256, 128)
 _STREAMED = (1_024, 512)
 """Limits for which rows are planned: within them cycles hardly differ from those of no limit, so those plans serve all
 larger ones."""
-_SLOW = MemoryTiming(latency=100, gap=7)
-"""One byte per cycle: a memory as slow against the array as MAFAT's board swapping."""
+_MEMORIES = {"usual": MemoryTiming(), "slow": MemoryTiming(latency=100, gap=7)}
+"""The slow one moves a byte per cycle: as slow against the array as MAFAT's board swapping."""
 
 
 def first_layers(size: int = 608, last: str = "conv12") -> Graph:
@@ -74,27 +74,26 @@ def configurations(settings: Settings, say: Callable[[str], None]) -> Table:
 
 
 def limits(settings: Settings, say: Callable[[str], None]) -> Table:
-    """Cycles within a limit by unfused layers, MAFAT, and the best plan of any method; on two memories."""
+    """Cycles within a limit by unfused layers, MAFAT, rows, and the best plan of any method; on two memories, the plans
+    made for the memory that they run on."""
     graph, rows = first_layers(), settings.rows()
     effort = Effort(seconds=min(60.0, settings.seconds), seed=settings.seed)
-    say("rows")
-    streamed = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort))]
+    streamed = {}
+    for name, memory in _MEMORIES.items():
+        say(f"rows on the {name} memory")
+        streamed[name] = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort, memory))]
     for limit in _LIMITS:
         say(f"{limit} KiB")
         with timer() as clock:
-            plans = {m: p for m in _METHODS[:2] if (p := _within(graph, m, limit, effort))}
-            if fitting := [p for p in streamed if p.height <= limit * 1024]:
-                plans["rows"] = min(fitting, key=lambda p: p.cycles)
-            fast, slow = ({n: p.costs(m) for n, p in plans.items()} for m in (None, _SLOW))
-        best = min(plans.values(), key=lambda p: (fast[p.method][0], p.height), default=None)
-        rows.append((limit, *_cells(fast, 0), best.method if best else None, *_speedups(fast),
-                     *_cells(slow, 0), *_speedups(slow), *_cells(fast, 1), clock.seconds))  # fmt: skip
+            fast, slow = (_plans(graph, limit, effort, memory, streamed[name]) for name, memory in _MEMORIES.items())
+        rows.append((limit, *_cells(fast, 0), _best(fast), *_speedups(fast), *_cells(slow, 0), _best(slow),
+                     *_speedups(slow), *_cells(fast, 1), clock.seconds))  # fmt: skip
     names = ("unfused", "MAFAT", "rows")
     table = Table(
         "limits",
         "Cycles against SRAM limits: YOLOv2 layers 0 to 15 at 608 x 608, int8, on base",
-        ("KiB", *names, "joint is", "MAFAT x", "joint x", *(f"{n}, slow" for n in names), "MAFAT x, slow",
-         "joint x, slow", *(f"{n}, external" for n in names), "seconds"),
+        ("KiB", *names, "joint is", "MAFAT x", "joint x", *(f"{n}, slow" for n in names),
+         "joint is, slow", "MAFAT x, slow", "joint x, slow", *(f"{n}, external" for n in names), "seconds"),
         tuple(rows),
         {},
         ("x: unfused cycles over those of the method; joint takes the best of all",
@@ -104,21 +103,35 @@ def limits(settings: Settings, say: Callable[[str], None]) -> Table:
 
 
 _METHODS = ("layerwise", "mafat", "rows")
+_Figures = Mapping[str, tuple[int, int]]
+"""Method -> (cycles, bytes of traffic), of those that get down to a limit."""
 
 
-def _within(graph: Graph, method: str, limit: int, effort: Effort) -> Planned | None:
+def _plans(graph: Graph, limit: int, effort: Effort, memory: MemoryTiming, streamed: Sequence[Planned]) -> _Figures:
+    """Plans within `limit` KiB: of the methods that are quick, and of the `streamed` ones that fit."""
+    found = {m: p.costs() for m in _METHODS[:2] if (p := _within(graph, m, limit, effort, memory))}
+    fitting = [p.costs() for p in streamed if p.height <= limit * 1024]
+    return found | ({"rows": min(fitting)} if fitting else {})
+
+
+def _within(graph: Graph, method: str, limit: int, effort: Effort, memory: MemoryTiming) -> Planned | None:
     """The plan of a method within `limit` KiB, if it gets down to that."""
     try:
-        return plan_model(graph, arch.load("base"), method, sram=limit * 1024, effort=effort)
+        return plan_model(graph, arch.load("base"), method, sram=limit * 1024, effort=effort, memory=memory)
     except PlanError:
         return None
 
 
-def _cells(figures: Mapping[str, tuple[int, int]], which: int) -> tuple[int | None, ...]:
+def _best(figures: _Figures) -> str | None:
+    """The method that the joint one takes."""
+    return min(figures, key=lambda name: figures[name][0], default=None)
+
+
+def _cells(figures: _Figures, which: int) -> tuple[int | None, ...]:
     return tuple(figures[name][which] if name in figures else None for name in _METHODS)
 
 
-def _speedups(figures: Mapping[str, tuple[int, int]]) -> tuple[float | None, float | None]:
+def _speedups(figures: _Figures) -> tuple[float | None, float | None]:
     """Of MAFAT and of the best method, against unfused layers."""
     if "layerwise" not in figures:
         return None, None
