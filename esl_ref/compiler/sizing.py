@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from esl_ref.arch import Arch
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.parts import columns_of
+from esl_ref.machine.timing import MemoryTiming
 from esl_ref.program.fields import Opcode
 
 __all__ = ["Sizing", "scratch_bytes"]
@@ -20,13 +21,15 @@ MOST_SLOTS = 128
 class Sizing:
     """Machines for the segments `lowered` of a model: made from `arch`, or exactly `sized` if that is given.
 
-    `scratch`: bytes that all memories but the activation SRAM may have together.
+    `scratch`: bytes that all memories but the activation SRAM may have together. `memory`: the external memory that
+    plans are made for.
     """
 
     arch: Arch
     lowered: tuple[Lowered, ...]
     scratch: int
     sized: Arch | None = None
+    memory: MemoryTiming = MemoryTiming()
 
     def fitted(self, height: int = 0, columns: int = 0, words: int | None = None, slots: int = 0) -> Arch:
         """Arena of `height` bytes rounded to whole bank pairs; line buffers of `columns`, or of the widest depthwise
