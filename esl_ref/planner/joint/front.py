@@ -21,6 +21,8 @@ STRIPS = ((1, 0), (1, 1), (2, 0), (4, 0))
 """Strip heights and look-ahead that are tried for a group."""
 PARKED = ((1, 0), (4, 0))
 """The same for groups beside which maps are parked: to hold few bytes is what those are for."""
+HIGH = ((8, 0), (16, 0))
+"""The same for every group where the external memory is slow: weights that do not stay are read once per strip."""
 LONGEST = 16
 """Tasks of a group above which only single rows stream: higher strips through many layers hold more than they save."""
 SMALL = 24
@@ -71,13 +73,14 @@ class Candidate:
         )  # fmt: skip
 
 
-def modes(first: int, last: int, height: int, parks: bool = False) -> Iterator[Group]:
-    """Ways to run tasks [first, last), whose highest map has `height` rows, as one group: by rows, if it `parks`."""
+def modes(first: int, last: int, height: int, parks: bool = False, slow: bool = False) -> Iterator[Group]:
+    """Ways to run tasks [first, last), whose highest map has `height` rows, as one group: by rows, if it `parks`; also
+    in high strips, if the memory is `slow`."""
     if last - first == 1 and not parks:
         yield Group(first, last)
         if first == 0 and height > 1:  # the first task starts while the network input arrives
             yield Group(first, last, max(1, -(-height // 8)), 1)
-    for strip, ahead in PARKED if parks else STRIPS:
+    for strip, ahead in (PARKED if parks else STRIPS) + (HIGH if slow else ()):
         if strip < height and (last - first > 1 or first == 0 or parks) and (strip == 1 or last - first <= LONGEST):
             yield Group(first, last, strip, ahead)
 
@@ -94,7 +97,7 @@ def _prices(
     height = max(t.ofm.height for t in pricer.lowered.tasks[first:last])
     whole = sum(pricer.price(Group(i, i + 1)).warm for i in range(first, last))
     quick = fast
-    for group in modes(first, last, height, bool(parked)):
+    for group in modes(first, last, height, bool(parked), pricer.slow):
         plain = (group.strip, group.ahead) == STRIPS[0]
         if quick and group.strip < height and not plain:
             continue

@@ -29,6 +29,7 @@ from esl_ref.compiler.schedule import (
     sources_and_grids,
     views_of,
 )
+from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.weights import Chunk, Placement, chunks, place
 from esl_ref.machine.timing import MemoryTiming
 from esl_ref.program.fields import COMMAND_BYTES
@@ -89,7 +90,13 @@ class Pricer:
         self._known: dict[tuple[Group, frozenset[str]], GroupPrice] = {}
         self._costs: dict[Any, int] = {}
         self._beats: dict[tuple[int, int, int], int] = {}
+        self._cut: dict[int, tuple[Task, list[Chunk]]] = {}
         self._bytes = self._sizes()
+
+    @property
+    def slow(self) -> bool:
+        """Whether the memory takes several cycles per bus word."""
+        return self._pitch > 1
 
     @property
     def reach(self) -> int:
@@ -188,7 +195,7 @@ class Pricer:
         uses: list[Chunk] = []
         shares: list[list[Chunk]] = []
         for step in ordered:
-            shares.append(chunks(step.task, self.arch) if isinstance(step, Compute) else [])
+            shares.append(self._chunks(step.task) if isinstance(step, Compute) else [])
             uses += shares[-1]
         placements = place(uses, self.arch.weight_words)
         turns = self._turns(ordered, shares, placements, clock.turns)
@@ -199,6 +206,12 @@ class Pricer:
         if self._circles(uses):
             return late, late, bus, words
         return _paced(turns, -self.reach, clock.drain, self._latency), late, bus, words
+
+    def _chunks(self, task: Task) -> list[Chunk]:
+        """Chunks of a task's weights, the same ones for all its strips."""
+        if id(task) not in self._cut:
+            self._cut[id(task)] = task, chunks(task, self.arch)
+        return self._cut[id(task)][1]
 
     def _loaded(self, chunk: Chunk) -> int:
         """Bus words of a chunk of weights."""
