@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,12 +28,12 @@ class Chunk:
     first: int
     last: int
 
-    @property
+    @cached_property
     def words(self) -> int:
         """Weight words of the chunk."""
         return self.task.weights.per_group * (1 if self.task.weights.shared else self.last - self.first)
 
-    @property
+    @cached_property
     def key(self) -> tuple[int, int, int]:
         """Identity of its contents."""
         return id(self.task.weights), self.first, self.last
