@@ -82,6 +82,8 @@ def _flattened(task: Task, rows: tuple[int, int], lanes: int) -> Task | None:
     size = (rows[1] - rows[0]) * task.ofm.width * task.ofm.channels
     if task.ofm.channels % lanes == 0 or size % lanes or size // lanes >= 1 << 14:
         return None
+    if any((v.width, v.channels) != (task.ofm.width, task.ofm.channels) for v in views):
+        return None  # padding or a part of the rows: their ends do not meet
     flat = [_flat_rows(v, rows, (1, size // lanes, lanes)) for v in views]
     if any(v is None for v in flat):
         return None
