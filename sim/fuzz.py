@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random layers on ESL machine and RTL, many Programs per simulation without reset; a failing one is made smaller."""
+"""Random layers and networks on ESL machine and RTL, many Programs per simulation without reset; a failing one is made
+smaller."""
 
 from __future__ import annotations
 
@@ -8,19 +9,21 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from esl_ref.arch import Arch
 from esl_ref.compiler import Choice
 from esl_ref.compiler.model import Strategy
 from esl_ref.compiler.schedule import Group
 from esl_ref.errors import BudgetError, NumericError, PlanError
-from esl_ref.executor import run
+from esl_ref.executor import random_inputs, run
+from esl_ref.ir import Graph
 from esl_ref.pipeline import compile_model
 from sim.compare import differing
 from sim.jobs import Backend, Job, JobResult
 from sim.machine_backend import MachineBackend
 from sim.random_layers import LayerSpec, build, inputs_of, is_legal, random_spec
+from sim.random_networks import NetworkSpec, network, random_plan
 from sim.rtl_backend import RtlBackend
 from sim.runner import MemoryTiming
 
@@ -31,46 +34,57 @@ _BATCH = 50
 _MAX_SHRINKS = 400
 
 
+Spec: TypeAlias = LayerSpec | NetworkSpec
+
+
 @dataclass(frozen=True)
 class Failure:
-    """A layer on which `backend` and golden part; `smallest` is the least layer found that still fails."""
+    """What `backend` and golden part on; `smallest` is the least one found that still fails."""
 
-    spec: LayerSpec
+    spec: Spec
     backend: str
     what: str
-    smallest: LayerSpec
+    smallest: Spec
 
 
 @dataclass(frozen=True)
 class FuzzResult:
-    """layers compared, those the compiler leaves to the host or refuses with a reason, and the failures."""
+    """How many were compared, how many golden or compiler refuse with a reason, and the failures."""
 
-    layers: int
+    compared: int
     left_out: int
     failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True)
 class Case:
-    """A compiled layer and every tensor of it as golden computes them."""
+    """A compiled layer or network, and every tensor of it as golden computes them."""
 
-    spec: LayerSpec
+    spec: Spec
     job: Job
     golden: Mapping[str, Any]
 
 
-def case_of(spec: LayerSpec, arch: Arch, memory: MemoryTiming) -> Case | None:
-    """Compile a layer for exactly this machine; None if golden refuses its numbers or no operator is the machine's."""
-    graph = build(spec)
-    inputs = inputs_of(spec, graph)
+def case_of(spec: Spec, arch: Arch, memory: MemoryTiming) -> Case | None:
+    """Compile for exactly this machine; None if golden refuses the numbers or nothing fits the machine."""
+    graph, inputs, strategy, traces = _made(spec)
     try:
-        compiled = compile_model(graph, arch, trace=True, sized=arch, strategy=_strategy(spec.seed))
+        compiled = compile_model(graph, arch, trace=traces, sized=arch, strategy=strategy)
         golden = run(compiled.graph, inputs, keep="all")
     except (BudgetError, NumericError, PlanError):
         return None
     step = compiled.programs[0]
     given = {name: golden[name] for name in step.segment.inputs}
     return Case(spec, Job(graph.name, step.program, given, memory), golden)
+
+
+def _made(spec: Spec) -> tuple[Graph, Mapping[str, Any], Strategy | None, bool]:
+    """Graph, inputs, how it is planned, and whether every tensor is stored: that keeps a map whole on chip."""
+    if isinstance(spec, NetworkSpec):
+        graph = network(spec)
+        return graph, random_inputs(graph, spec.seed), random_plan(spec.seed), spec.seed % 4 == 0
+    graph = build(spec)
+    return graph, inputs_of(spec, graph), _strategy(spec.seed), True
 
 
 def _strategy(seed: int) -> Strategy | None:
@@ -101,8 +115,11 @@ def try_layers(cases: Sequence[Case], backends: Sequence[Backend]) -> Iterator[t
                 yield case, backend.name, what
 
 
-def _smaller(spec: LayerSpec) -> Iterator[LayerSpec]:
-    """Layers with one number nearer to the simplest, boldest step first."""
+def _smaller(spec: Spec) -> Iterator[Spec]:
+    """Networks with fewer layers, or layers with one number nearer to the simplest; boldest step first."""
+    if isinstance(spec, NetworkSpec):
+        yield from (dataclasses.replace(spec, layers=layers) for layers in _between(spec.layers, 1))
+        return
     simplest = LayerSpec(spec.kind, spec.seed)
     yield dataclasses.replace(spec, kernel=(1, 1), padding=(0, 0, 0, 0), dilation=(1, 1))  # legal only together
     yield dataclasses.replace(spec, kernel=(1, spec.kernel[1]), padding=(0, 0, *spec.padding[2:]))
@@ -131,8 +148,8 @@ def _between(value: int, least: int) -> list[int]:
     return [v for v in dict.fromkeys((least, half, one)) if v != value]
 
 
-def shrink(spec: LayerSpec, fails: Callable[[LayerSpec], bool]) -> LayerSpec:
-    """The smallest layer reached by single steps that keep failing."""
+def shrink(spec: Spec, fails: Callable[[Spec], bool]) -> Spec:
+    """The smallest layer or network reached by single steps that keep failing."""
     tried = 0
     improved = True
     while improved and tried < _MAX_SHRINKS:
@@ -149,8 +166,10 @@ def shrink(spec: LayerSpec, fails: Callable[[LayerSpec], bool]) -> LayerSpec:
     return spec
 
 
-def _consistent(spec: LayerSpec) -> bool:
+def _consistent(spec: Spec) -> bool:
     """Legal, and channels agree where the kind ties them."""
+    if isinstance(spec, NetworkSpec):
+        return True
     if spec.kind == "depthwise" and spec.outputs % spec.channels:
         return False
     if spec.kind not in ("conv", "depthwise", "fc") and spec.outputs != spec.channels:
@@ -159,10 +178,11 @@ def _consistent(spec: LayerSpec) -> bool:
 
 
 def fuzz(
-    arch: Arch, count: int, seed: int, folder: Path, *, stall: float = 0.0, rtl: bool = True,
-    progress: Callable[[int], None] = lambda done: None,
+    arch: Arch, count: int, seed: int, folder: Path, *, draw: Callable[[int, int], Spec] = random_spec,
+    stall: float = 0.0, rtl: bool = True, progress: Callable[[int], None] = lambda done: None,
 ) -> FuzzResult:  # fmt: skip
-    """`count` random layers from `seed` on one machine, built once. The first few failures are shrunk."""
+    """`count` random layers, or what else `draw(seed, lanes)` gives, from `seed` on one machine, built once. The first
+    failure is shrunk."""
     backends: list[Backend] = [MachineBackend()]
     if rtl:
         backends.append(RtlBackend(arch, MEMORY_BYTES, folder / "run"))
@@ -170,7 +190,7 @@ def fuzz(
     left_out = compared = 0
     for first in range(0, count, _BATCH):
         numbers = range(first, min(first + _BATCH, count))
-        specs = [random_spec(seed + n, arch.lanes) for n in numbers]
+        specs = [draw(seed + n, arch.lanes) for n in numbers]
         made = [case_of(spec, arch, MemoryTiming(stall=stall, seed=spec.seed)) for spec in specs]
         cases = [case for case in made if case is not None]
         left_out, compared = left_out + len(made) - len(cases), compared + len(cases)
@@ -183,7 +203,7 @@ def fuzz(
 def _failure(case: Case, name: str, what: str, backends: Sequence[Backend], *, shrinking: bool) -> Failure:
     own = [b for b in backends if b.name == name]
 
-    def fails(spec: LayerSpec) -> bool:
+    def fails(spec: Spec) -> bool:
         again = case_of(spec, case.job.program.arch, case.job.memory)
         return again is not None and bool(list(try_layers([again], own)))
 

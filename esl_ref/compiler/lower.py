@@ -14,6 +14,7 @@ from esl_ref.compiler import lower_conv, lower_move, lower_pool
 from esl_ref.compiler.bind import Binder
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.fan_in import fan_ins, interleaved
+from esl_ref.compiler.parts import narrowed
 from esl_ref.compiler.segments import Segment
 from esl_ref.compiler.tasks import Task, Weights
 from esl_ref.errors import UnsupportedError
@@ -46,7 +47,8 @@ _FUSES_TABLE = (
 
 @dataclass(frozen=True)
 class Lowered:
-    """A segment as tasks in order, with the views of its tensors."""
+    """A segment as tasks in order, with the views of its tensors. columns: how long line buffers may be, None for as
+    long as tasks need."""
 
     graph: Graph
     segment: Segment
@@ -54,12 +56,13 @@ class Lowered:
     binder: Binder
     constants: tuple[str, ...]
     arch: Arch
+    columns: int | None = None
 
     @cached_property
     def spread(self) -> Lowered:
         """The same with every result in a storage of its own, none written in place over an operand: what is parked in
         external memory is written by one group of tasks only."""
-        return lower(self.graph, self.segment, self.arch, in_place=False)
+        return lower(self.graph, self.segment, self.arch, in_place=False, columns=self.columns)
 
 
 def _fused_tables(graph: Graph, segment: Segment) -> dict[str, ir.Table]:
@@ -77,8 +80,9 @@ def _fused_tables(graph: Graph, segment: Segment) -> dict[str, ir.Table]:
     return fused
 
 
-def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) -> Lowered:
-    """Tasks of an accelerator segment. UnsupportedError names an operator that has no lowering."""
+def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True, columns: int | None = None) -> Lowered:
+    """Tasks of an accelerator segment, for line buffers as long as they need or of `columns`. UnsupportedError names an
+    operator that has no lowering."""
     tables = _fused_tables(graph, segment)
     skipped = {t.name for t in tables.values()}
     sums = fan_ins(graph, segment.ops, segment.outputs, arch)
@@ -97,7 +101,9 @@ def lower(graph: Graph, segment: Segment, arch: Arch, *, in_place: bool = True) 
         tasks.extend(made if weight is None else _once(made, known.setdefault(id(weight), [])))
     tasks.extend(_dense_outputs(graph, arch, binder, segment, tasks))
     constants = tuple(n for n in binder.views if graph.tensors.get(n) is not None and graph.tensors[n].is_const)
-    return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants, arch)
+    if columns is not None:
+        tasks = [narrowed(task, columns) for task in tasks]
+    return Lowered(graph, segment, tuple(interleaved(tasks)), binder, constants, arch, columns)
 
 
 def _once(tasks: Iterable[Task], known: list[Weights]) -> Iterator[Task]:

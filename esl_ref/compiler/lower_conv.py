@@ -65,7 +65,7 @@ def _as_conv(
     variants = () if summed else _variants(arch, task, runs * chunks)
     packed_weights = pack_conv(arch, weight, packed, bias, zero_in, requant, task.op, variants)
     step = 0 if dense else task.dilation[1] * task.ifm.pixel_stride
-    together = Parts(tuple(parts), slots, min(slots, task.ofm.width)) if len(parts) > 1 else None
+    together = Parts(tuple(parts), slots, min(slots, task.ofm.width), 0) if len(parts) > 1 else None
     return task.replace(
         weights=packed_weights, run=run, runs=runs, run_step=step, chunks=chunks, opcode=Opcode.CONV, parts=together
     )

@@ -104,7 +104,7 @@ def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task |
     task = task.replace(column=any(part.column for part in parts))
     sizes = dict.fromkeys(-(-width // strips) for strips in range(-(-width // slots), width + 1))
     for keeps, wide in product((True, False), sizes):
-        made = task.replace(parts=Parts(each, slots, wide, keeps))
+        made = task.replace(parts=Parts(each, slots, wide, arch.line_depth, keeps))
         if columns_of(made) <= arch.line_depth:
             return made
     return None

@@ -120,7 +120,8 @@ def prepare(
     arch = arch.with_depths(profile=folded.profile, window_rows=rows, tables=tables)  # type: ignore[arg-type]
     arch = arch if shaped else arch.with_depths(acc_words=max(arch.acc_words, _row_of_sums(folded, arch)))
     segments = split(folded)
-    lowered = {n: lower(folded, s, arch) for n, s in enumerate(segments) if not s.host}
+    columns = arch.line_depth if shaped else None
+    lowered = {n: lower(folded, s, arch, columns=columns) for n, s in enumerate(segments) if not s.host}
     if not lowered:
         raise PlanError("no operator runs on the accelerator", where=f"model '{graph.name}'")
     return folded, arch, segments, lowered

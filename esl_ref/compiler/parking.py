@@ -37,9 +37,9 @@ def parkable(tasks: Sequence[Task], groups: Iterable[tuple[int, int]], names: Co
 
 
 def reloaded(tasks: Mapping[int, Task], members: range, parked: Collection[str]) -> dict[int, Task]:
-    """The tasks `members` of a group, reading parked storages that the group does not write from storages of its own,
-    named `storage@first task`."""
-    made = {tasks[i].ofm.storage.name for i in members}
+    """The tasks `members` of a group, reading parked storages from storages of their own, named `storage@first task`:
+    those that are complete when the group begins."""
+    made = {task.ofm.storage.name for i, task in tasks.items() if i >= members[0]}
     moved: dict[int, Task] = {}
     for i in members:
         changes = {

@@ -5,7 +5,7 @@ A depthwise window larger than the window register is cut into windows that fit;
 n-th row and column of the kernel, since those meet every n-th row and column of the map only: a small window with no
 stride. Weights that leave int8 are sums of addends that do not, and where an addend is zero nothing runs. The results
 under way together fit the slots; they are computed part after part, group by group, so that line buffers serve one
-group at a time.
+group at a time. Where line buffers are shorter than a row of the map, strips of columns take turns.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from esl_ref.compiler.tasks import Part, Task
+from esl_ref.compiler.tasks import Part, Parts, Task
+from esl_ref.errors import UnsupportedError
+from esl_ref.program.fields import Opcode
 
-__all__ = ["Block", "blocks", "columns_of", "piece", "skipped", "window_extent"]
+__all__ = ["Block", "blocks", "columns_of", "narrowed", "piece", "skipped", "window_extent"]
 
 
 @dataclass(frozen=True)
@@ -71,18 +73,33 @@ def columns_of(task: Task) -> int:
     if task.parts is None:
         return window_extent(task)[0]
     together = sum if task.parts.keeps else max
-    strips = ([window_extent(piece(strip, p))[0] for p in task.parts.each if p.column] for strip in _strips(task))
+    strips = (
+        [window_extent(piece(strip, p))[0] for p in task.parts.each if p.column]
+        for strip in _strips(task, task.parts.wide)
+    )
     return max(together(wanted) if wanted else 0 for wanted in strips)
 
 
-def _strips(task: Task) -> Iterator[Task]:
+def _strips(task: Task, wide: int) -> Iterator[Task]:
     """The layer with the results of one strip of columns, for all of them from the left."""
-    assert task.parts is not None
     width = task.ofm.width
-    for x in range(0, width, task.parts.wide):
-        wide = min(task.parts.wide, width - x)
-        ofm = task.ofm.window(0, x, 0, (task.ofm.height, wide, task.ofm.channels))
+    for x in range(0, width, wide):
+        ofm = task.ofm.window(0, x, 0, (task.ofm.height, min(wide, width - x), task.ofm.channels))
         yield task.replace(ofm=ofm, origin=(task.origin[0], task.origin[1] + x * task.stride[1]))
+
+
+def narrowed(task: Task, columns: int) -> Task:
+    """The task, in strips of columns if its window visits more than the line buffers have. UnsupportedError if they are
+    shorter than its kernel."""
+    if task.opcode is not Opcode.DEPTHWISE_WINDOW or not task.column or columns_of(task) <= columns:
+        return task
+    if task.kernel[1] > columns:
+        raise UnsupportedError(
+            f"a kernel of {task.kernel[1]} columns, line buffers of {columns}", where=f"operator '{task.op}'",
+            hint=f"needs line_depth >= {task.kernel[1]}",
+        )  # fmt: skip
+    wide = (columns - task.kernel[1]) // task.stride[1] + 1
+    return task.replace(parts=Parts((Part(task.kernel, chunks=task.chunks, column=True),), 0, wide, columns))
 
 
 def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterator[Block]:
@@ -92,7 +109,8 @@ def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterat
     for first, last in _alike(task, groups):
         used = [part for part in task.parts.each if part.adds_to(first)] or [task.parts.each[0]]
         if len(used) == 1:
-            yield Block(piece(task, used[0]), used[0], rows, (first, last), False, False, task.lines)
+            for strip in _strips(task, _alone(task, used[0])):
+                yield Block(piece(strip, used[0]), used[0], rows, (first, last), False, False, task.lines)
             continue
         together = task.parts.slots // results
         for group in range(first, last, max(1, together)):
@@ -100,6 +118,14 @@ def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterat
                 yield from _summed(task, used, rows, (group, min(last, group + together)))
             else:
                 yield from _in_rows(task, used, rows, group)
+
+
+def _alone(task: Task, part: Part) -> int:
+    """Columns of results for which one part, with the line buffers for itself, runs at a time."""
+    own = piece(task, part)
+    if not part.column or task.parts is None or window_extent(own)[0] <= task.parts.columns:
+        return task.ofm.width
+    return (task.parts.columns - own.kernel[1]) // own.stride[1] + 1
 
 
 def _alike(task: Task, groups: tuple[int, int]) -> Iterator[tuple[int, int]]:
@@ -118,7 +144,7 @@ def _in_rows(task: Task, used: list[Part], rows: tuple[int, int], group: int) ->
     """One group whose results do not fit the slots: strips of columns, and in them as many rows as fit, the line
     buffers keeping what the next ones read again."""
     assert task.parts is not None
-    for strip in _strips(task):
+    for strip in _strips(task, task.parts.wide):
         high = max(1, task.parts.slots // strip.ofm.width)
         for y in range(rows[0], rows[1], high):
             below = y > rows[0] and task.parts.keeps

@@ -110,9 +110,7 @@ def _leaving(
     return leaving
 
 
-def _whole_inputs(
-    lowered: Lowered, sources: dict[str, tuple[str, View]], loaded: dict[str, int]
-) -> Iterator[Load]:
+def _whole_inputs(lowered: Lowered, sources: dict[str, tuple[str, View]], loaded: dict[str, int]) -> Iterator[Load]:
     for storage, (tensor, view) in sources.items():
         if tensor in lowered.segment.inputs:
             yield Load(tensor, view, 0, view.height)

@@ -133,12 +133,14 @@ class Parts:
     """Sums of several commands each, in accumulator slots from 0 on, `slots` of them at most; see `parts`.
 
     wide     columns of results under way at a time, where not all results are
+    columns  line buffers there are: results of a single part are under way in strips that fit these
     keeps    line buffers hold the rows of all parts, so that the next rows of results need not read them again
     """
 
     each: tuple[Part, ...]
     slots: int
     wide: int
+    columns: int
     keeps: bool = False
 
 

@@ -16,6 +16,7 @@ from esl_ref.models import embedded_path
 from sim.cosim import Options, Outcome, cosimulate
 from sim.fuzz import fuzz
 from sim.random_layers import LayerSpec, build
+from sim.random_networks import random_network
 from sim.runner import MemoryTiming
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
@@ -87,7 +88,21 @@ def test_a_planted_fault_is_located(tmp_path: Path) -> None:
 
 def test_random_layers(tmp_path: Path) -> None:
     result = fuzz(arch.load("base"), 50, 5000, tmp_path, stall=0.1)
-    assert result.layers > 40
+    assert result.compared > 40
+    assert not result.failures, result.failures[0]
+
+
+def test_random_networks_under_random_plans(tmp_path: Path) -> None:
+    result = fuzz(arch.load("base"), 20, 3000, tmp_path, draw=random_network, stall=0.1)
+    assert result.compared > 15
+    assert not result.failures, result.failures[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", arch.PRESETS)
+def test_three_hundred_random_networks(preset: str, tmp_path: Path) -> None:
+    result = fuzz(arch.load(preset), 300, 20_000, tmp_path, draw=random_network)
+    assert result.compared > 280
     assert not result.failures, result.failures[0]
 
 
@@ -95,7 +110,7 @@ def test_random_layers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("preset", arch.PRESETS)
 def test_five_hundred_random_layers(preset: str, tmp_path: Path) -> None:
     result = fuzz(arch.load(preset), 500, 10_000, tmp_path)
-    assert result.layers > 450
+    assert result.compared > 450
     assert not result.failures, result.failures[0]
 
 

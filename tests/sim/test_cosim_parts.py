@@ -33,6 +33,17 @@ def _windows() -> Graph:
     return seeded(b.build())
 
 
+def _long_rows() -> Graph:
+    """Rows longer than the line buffers: strips of columns."""
+    b = Builder("long rows", (5, 150, 20))
+    b.depthwise(3)
+    b.depthwise((4, 5), 2)
+    b.conv(1, 1)
+    b.upsample(4)
+    b.conv(12, 5)
+    return seeded(b.build())
+
+
 def _one_channel() -> Graph:
     """Kernels higher than the window over a single channel, as networks for spectrograms begin."""
     b = Builder("one channel", (49, 10, 1))
@@ -95,7 +106,7 @@ def _pools() -> Graph:
 
 CASES = {
     "windows": (_windows, 3), "one channel": (_one_channel, 2), "wide": (_wide, 8), "dilated": (_dilated, 4),
-    "pools": (_pools, 0),
+    "pools": (_pools, 0), "long rows": (_long_rows, 3),
 }  # fmt: skip
 
 
