@@ -26,6 +26,7 @@ NETS = (
     pytest.param("yolo-fastest-1.1", marks=SLOW),
 )
 BICYCLE, CAR, DOG = 1, 2, 16
+PICTURES = ("dog", "eagle", "horses", "person")
 
 
 def load_net(folder: Path, name: str) -> FloatGraph:
@@ -87,17 +88,18 @@ def test_heads_and_objects(name: str, darknet: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_picture_that_calibration_did_not_see(darknet: Path, tmp_path: Path) -> None:
-    """Three pictures are few; the objects of the fourth are found all the same, with boxes less true."""
+@pytest.mark.parametrize("left_out", PICTURES)
+def test_a_picture_that_calibration_did_not_see(left_out: str, darknet: Path, tmp_path: Path) -> None:
+    """Calibrated on three pictures, the objects of the fourth are where the float network finds them."""
     graph = load_net(darknet, "yolo-fastest-1.1")
-    for other in ("eagle", "horses", "person"):
+    for other in sorted(set(PICTURES) - {left_out}):
         (tmp_path / f"{other}.jpg").write_bytes((darknet / "data" / f"{other}.jpg").read_bytes())
     result = quantise(graph, from_path(graph, tmp_path))
-    picture = darknet / "data" / "dog.jpg"
+    picture = darknet / "data" / f"{left_out}.jpg"
     report = evaluate(result.prepared, result.graph, from_path(graph, picture, crops=0))
-    assert all(output.cosine >= 0.995 for output in report.outputs), report.outputs
-    best = _best(*_objects(graph, result, picture), THRESHOLD)
-    assert {w.number for w in best} == {BICYCLE, CAR, DOG} and min(best.values()) > 0.7, best
+    assert all(output.cosine >= 0.998 for output in report.outputs), report.outputs
+    best = _best(*_objects(graph, result, picture), 0.4)
+    assert best and min(best.values()) >= 0.85, best
 
 
 def test_the_esl_machine_runs_yoloface_to_the_byte(darknet: Path) -> None:
