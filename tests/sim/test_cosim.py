@@ -14,9 +14,11 @@ from esl_ref import arch, executor
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from sim.cosim import Options, Outcome, cosimulate
-from sim.fuzz import fuzz
-from sim.random_layers import LayerSpec, build
+from sim.fuzz import MEMORY_BYTES, case_of, fuzz
+from sim.machine_backend import prediction
+from sim.random_layers import LayerSpec, build, random_spec
 from sim.random_networks import random_network
+from sim.rtl_backend import RtlBackend
 from sim.runner import MemoryTiming
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
@@ -96,6 +98,15 @@ def test_random_networks_under_random_plans(tmp_path: Path) -> None:
     result = fuzz(arch.load("base"), 20, 3000, tmp_path, draw=random_network, stall=0.1)
     assert result.compared > 15
     assert not result.failures, result.failures[0]
+
+
+def test_cycles_on_slow_memories_are_predicted(tmp_path: Path) -> None:
+    """Beats that wait for room in the loader must not let the memory's gap count twice."""
+    base, memories = arch.load("base"), (MemoryTiming(gap=1), MemoryTiming(latency=7, gap=2))
+    drawn = [case_of(random_spec(s), base, m) for s in (20097, 20217, *range(20200, 20212)) for m in memories]
+    jobs = [case.job for case in drawn if case is not None]
+    for job, result in zip(jobs, RtlBackend(base, MEMORY_BYTES, tmp_path).run(jobs), strict=True):
+        assert prediction(job).cycles == pytest.approx(result.cycles, rel=0.003), (job.label, job.memory)
 
 
 @pytest.mark.slow

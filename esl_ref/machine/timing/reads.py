@@ -127,9 +127,10 @@ class ReadBus:
         self.beats += burst.beats
         burst.begin(burst, start)
 
-    def end(self, cycle: int) -> None:
-        """The last beat of the burst under way is accepted in `cycle`."""
-        self._r_free = cycle + 1 + self.memory.gap
+    def end(self, cycle: int, offered: int | None = None) -> None:
+        """The last beat of the burst under way is accepted in `cycle`; the memory has offered it from `offered` on, the
+        same cycle if not given, and counts its gap from there."""
+        self._r_free = max(cycle + 1, (cycle if offered is None else offered) + 1 + self.memory.gap)
         self.quiet_from = max(self.quiet_from, cycle + 1)
         self._frees.append(cycle + 1)
         self._r_busy = False

@@ -43,13 +43,13 @@ class Unpacker:
 
     finished   called with (load, cycle in which its last piece is taken)
     completed  called with (load, cycle in which its last piece is placed)
-    ended      called with the cycle in which a burst's last beat is accepted
+    ended      called with the cycle in which a burst's last beat is accepted, and the first in which it was offered
     """
 
     context: Context
     finished: Callable[[int, int], None]
     completed: Callable[[int, int], None]
-    ended: Callable[[int], None]
+    ended: Callable[[int, int], None]
     arrivals: list[Arrival] = field(default_factory=list)
     _burst: tuple[int, int] | None = None
     """(first cycle, beats) of what is on the bus"""
@@ -61,6 +61,8 @@ class Unpacker:
     """(bytes there up to here, from this cycle on) of beats in which pieces not yet taken may end"""
     _received: int = 0
     _in_burst: int = 0
+    _next: int = 0
+    """The earliest cycle in which the memory offers the next beat: it counts its gap from one offer to the next."""
     _accepted: int = -1
     _taken: int = -1
     _placed: tuple[int, int] = (-1, -1)
@@ -80,7 +82,7 @@ class Unpacker:
         """A burst of load `index` is on the bus from cycle `start` on."""
         if burst.first_beat == 0:
             self._enlist(index, start)
-        self._burst, self._in_burst = (start, burst.beats), 0
+        self._burst, self._in_burst, self._next = (start, burst.beats), 0, start
         if self._quick == index:
             self._whole(index, burst, start)
         else:
@@ -215,12 +217,12 @@ class Unpacker:
     def _accept(self, end: int) -> bool:
         """Beats enter the buffer up to byte `end` of the stream, as far as they are there and known to have room."""
         while self._received < end and self._burst is not None:
-            start, _ = self._burst
             room = self._room_from()
             if room == NEVER:
                 return False
-            cycle = max(start + self._in_burst * self._pitch, self._accepted + 1, room)
-            self._accept_run(cycle, 1, self._jobs[-1].rows)
+            offered = max(self._next, self._accepted + 1)
+            cycle = max(offered, room)
+            self._accept_run(cycle, 1, self._jobs[-1].rows, cycle - offered)
             self._beats.append((self._received, cycle))
         return self._received >= end
 
@@ -233,9 +235,10 @@ class Unpacker:
             return 0
         return room[0][1] if room else NEVER
 
-    def _accept_run(self, first: int, beats: int, rows: bool) -> None:
-        """So many beats are accepted at the memory's pace from cycle `first` on."""
+    def _accept_run(self, first: int, beats: int, rows: bool, late: int = 0) -> None:
+        """So many beats are accepted at the memory's pace from cycle `first` on, each `late` cycles after its offer."""
         self._accepted = first + (beats - 1) * self._pitch
+        self._next = self._accepted - late + self._pitch
         self._received += beats * self._axi
         self._in_burst += beats
         run = self.arrivals[-1] if self.arrivals else None
@@ -245,4 +248,4 @@ class Unpacker:
             self.arrivals.append(Arrival(first, self._accepted, self._pitch, rows))
         if self._burst is not None and self._in_burst == self._burst[1]:
             self._burst = None
-            self.ended(self._accepted)
+            self.ended(self._accepted, self._accepted - late)
