@@ -69,9 +69,10 @@ def _mean(op: ir.Mean, graph: Graph) -> str:
 
 
 def _resize(op: ir.ResizeNearest, graph: Graph) -> str:
-    for table in (op.rows, op.columns):
-        factor = len(table) // (max(table) + 1)
-        if factor < 1 or list(table) != [i // factor for i in range(len(table))]:
+    (ifm,), _ = graph.io(op)
+    for size, table in zip(ifm.shape[1:3], (op.rows, op.columns), strict=True):
+        factor = len(table) // size
+        if len(table) != factor * size or list(table) != [i // factor for i in range(len(table))]:
             return "nearest resize by other than a whole factor"
     return ""
 

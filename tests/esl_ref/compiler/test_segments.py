@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which operators stay on the host because the accelerator's form of them computes something else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from esl_ref import arch
+from esl_ref.compiler.model import HostStep
+from esl_ref.ir import Act, Graph, MaxPool, Padding, ResizeNearest, Tensor
+from tests.helpers.networks import check
+
+BASE = arch.load("base")
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "host"),
+    [
+        ((0, 0, 1, 1, 2, 2, 3, 3), (0, 1, 2), False),
+        ((0, 1, 2, 3), (0, 0, 0, 1, 1, 1, 2, 2, 2), False),
+        ((0, 0, 1, 1), (0, 1, 2), True),  # the upper half, twice as large: as many rows as before
+        ((0,), (0, 1, 2), True),
+        ((0, 1, 2, 3), (0, 0, 1, 1, 2), True),
+        ((1, 1, 2, 2), (0, 1, 2), True),
+    ],
+)
+def test_only_resizes_of_the_whole_map_by_whole_factors(
+    rows: tuple[int, ...], columns: tuple[int, ...], host: bool
+) -> None:
+    size = (1, len(rows), len(columns), 5)
+    tensors = {
+        name: Tensor(name, shape, np.dtype(np.int8)) for name, shape in {"x": (1, 4, 3, 5), "y": size, "z": size}.items()
+    }
+    pool = MaxPool("pool", ("y",), ("z",), (1, 1), (1, 1), Padding(), Act(0, -100, 127))
+    graph = Graph("resize", tensors, (ResizeNearest("resize", ("x",), ("y",), rows, columns), pool), ("x",), ("z",))
+    compiled = check(graph, BASE)
+    left = [op.name for step in compiled.steps if isinstance(step, HostStep) for op in step.segment.ops]
+    assert left == ["resize"] * host
