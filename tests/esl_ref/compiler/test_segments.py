@@ -29,9 +29,8 @@ def test_only_resizes_of_the_whole_map_by_whole_factors(
     rows: tuple[int, ...], columns: tuple[int, ...], host: bool
 ) -> None:
     size = (1, len(rows), len(columns), 5)
-    tensors = {
-        name: Tensor(name, shape, np.dtype(np.int8)) for name, shape in {"x": (1, 4, 3, 5), "y": size, "z": size}.items()
-    }
+    shapes = {"x": (1, 4, 3, 5), "y": size, "z": size}
+    tensors = {name: Tensor(name, shape, np.dtype(np.int8)) for name, shape in shapes.items()}
     pool = MaxPool("pool", ("y",), ("z",), (1, 1), (1, 1), Padding(), Act(0, -100, 127))
     graph = Graph("resize", tensors, (ResizeNearest("resize", ("x",), ("y",), rows, columns), pool), ("x",), ("z",))
     compiled = check(graph, BASE)
