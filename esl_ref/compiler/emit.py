@@ -223,7 +223,7 @@ def emit(
     if graph.profile is not arch.profile:
         raise UnsupportedError(f"the model rounds as {graph.profile.value}, the machine as {arch.profile.value}")
     surfaces = Surfaces(graph, inputs, arch.axi_bytes)
-    writer = _Writer(arch, graph, addresses, surfaces, Scoreboard(arch.act_bytes, arch.weight_words))
+    writer = _Writer(arch, graph, addresses, surfaces, Scoreboard())
     writer.out.append(header_command(arch))
     writer.debug.append(CommandInfo())
     _write(writer, _uses(schedule, arch, parts))

@@ -7,11 +7,9 @@ predecessor's last read, and results leave the pipe in order.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
 
 __all__ = ["QUEUES", "Access", "Scoreboard"]
 
@@ -34,39 +32,55 @@ class Access:
     fetched: tuple[str, int, int] | None = None
 
 
+class _Latest:
+    """The last number given to every cell of a memory, as runs of cells that have the same one (0 at first)."""
+
+    def __init__(self) -> None:
+        self._starts, self._numbers = [0], [0]
+
+    def most(self, low: int, high: int) -> int:
+        """The largest number in [low, high), which is not empty."""
+        return max(self._numbers[bisect_right(self._starts, low) - 1 : bisect_left(self._starts, high)])
+
+    def note(self, low: int, high: int, number: int) -> None:
+        """Give `number` to [low, high), which is not empty."""
+        first, last = bisect_left(self._starts, low), bisect_left(self._starts, high)
+        starts, numbers = [low], [number]
+        if last == len(self._starts) or self._starts[last] != high:
+            starts, numbers = [low, high], [number, self._numbers[last - 1]]
+        self._starts[first:last], self._numbers[first:last] = starts, numbers
+
+
 class _Memory:
     """Number (1 based, 0 = none) of the last command of each queue that read or wrote each cell."""
 
-    def __init__(self, cells: int) -> None:
-        self.read: dict[str, npt.NDArray[np.int32]] = {q: np.zeros(cells, np.int32) for q in QUEUES}
-        self.written: dict[str, npt.NDArray[np.int32]] = {q: np.zeros(cells, np.int32) for q in QUEUES}
+    def __init__(self) -> None:
+        self.read, self.written = {q: _Latest() for q in QUEUES}, {q: _Latest() for q in QUEUES}
 
     def conflicts(self, queue: str, spans: Spans, *, writes: bool, needs: dict[str, int]) -> None:
         """Raise `needs` to what must be complete before `queue` touches these cells."""
-        for low, high in spans:
+        for low, high in (span for span in spans if span[0] < span[1]):
             for other in QUEUES:
                 if writes and other == queue:
                     continue  # a queue's own order keeps its writes and its earlier reads apart
-                needs[other] = max(needs[other], int(self.written[other][low:high].max(initial=0)))
+                needs[other] = max(needs[other], self.written[other].most(low, high))
                 if writes:
-                    needs[other] = max(needs[other], int(self.read[other][low:high].max(initial=0)))
+                    needs[other] = max(needs[other], self.read[other].most(low, high))
 
     def record(self, queue: str, number: int, spans: Spans, *, writes: bool) -> None:
         table = self.written if writes else self.read
-        for low, high in spans:
-            table[queue][low:high] = number
+        for low, high in (span for span in spans if span[0] < span[1]):
+            table[queue].note(low, high, number)
 
 
 @dataclass
 class Scoreboard:
-    """State while a Program is written, for `act` SRAM bytes and `weights` weight words."""
+    """State while a Program is written: of SRAM bytes, weight words and the table."""
 
-    act: int
-    weights: int
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(QUEUES, 0))
 
     def __post_init__(self) -> None:
-        self._act, self._weights, self._table = _Memory(self.act), _Memory(self.weights), _Memory(1)
+        self._act, self._weights, self._table = _Memory(), _Memory(), _Memory()
         self._outside: dict[str, list[tuple[int, int, int]]] = {}
 
     def issue(self, queue: str, access: Access) -> dict[str, int]:
