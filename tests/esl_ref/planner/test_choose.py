@@ -14,9 +14,9 @@ from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.errors import InputError
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
-from esl_ref.machine.timing import predict
+from esl_ref.machine.timing import MemoryTiming, predict
 from esl_ref.models import embedded_path
-from esl_ref.pipeline import compile_model
+from esl_ref.pipeline import compile_model, plan_model
 from esl_ref.planner.choose import Rated, joint, layerwise, pareto, within_slack
 from esl_ref.planner.joint import Effort, Rater, search
 from esl_ref.planner.joint.improve import neighbour, roomier
@@ -157,3 +157,13 @@ def test_room_makes_buffers_larger_and_bytes_stay_golden(graph: Graph, plans: li
 def test_slack_must_be_a_percentage() -> None:
     with pytest.raises(InputError, match="slack"):
         within_slack(-1)
+
+
+def test_plans_suit_the_memory_that_they_are_made_for(graph: Graph) -> None:
+    slow = MemoryTiming(latency=100, gap=7)
+    usual, other = (plan_model(graph, arch.load("base"), "rows", sram=9000, memory=m) for m in (None, slow))
+    assert other.costs() == other.costs(slow)
+    assert usual.costs() == usual.costs(MemoryTiming())
+    assert other.costs()[0] < usual.costs(slow)[0]
+    assert usual.costs()[0] < other.costs(MemoryTiming())[0]
+    assert other.costs()[1] < usual.costs()[1], "where bytes are dear, fewer of them move"
