@@ -7,7 +7,7 @@ many.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from esl_ref import arch
@@ -78,14 +78,14 @@ def limits(settings: Settings, say: Callable[[str], None]) -> Table:
     made for the memory that they run on."""
     graph, rows = first_layers(), settings.rows()
     effort = Effort(seconds=min(60.0, settings.seconds), seed=settings.seed)
-    streamed = {}
+    known: dict[str, list[Planned]] = {}
     for name, memory in _MEMORIES.items():
         say(f"rows on the {name} memory")
-        streamed[name] = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort, memory))]
+        known[name] = [p for limit in _STREAMED if (p := _within(graph, "rows", limit, effort, memory))]
     for limit in _LIMITS:
         say(f"{limit} KiB")
         with timer() as clock:
-            fast, slow = (_plans(graph, limit, effort, memory, streamed[name]) for name, memory in _MEMORIES.items())
+            fast, slow = (_plans(graph, limit, effort, memory, known[name]) for name, memory in _MEMORIES.items())
         rows.append((limit, *_cells(fast, 0), _best(fast), *_speedups(fast), *_cells(slow, 0), _best(slow),
                      *_speedups(slow), *_cells(fast, 1), clock.seconds))  # fmt: skip
     names = ("unfused", "MAFAT", "rows")
@@ -107,11 +107,21 @@ _Figures = Mapping[str, tuple[int, int]]
 """Method -> (cycles, bytes of traffic), of those that get down to a limit."""
 
 
-def _plans(graph: Graph, limit: int, effort: Effort, memory: MemoryTiming, streamed: Sequence[Planned]) -> _Figures:
-    """Plans within `limit` KiB: of the methods that are quick, and of the `streamed` ones that fit."""
-    found = {m: p.costs() for m in _METHODS[:2] if (p := _within(graph, m, limit, effort, memory))}
-    fitting = [p.costs() for p in streamed if p.height <= limit * 1024]
-    return found | ({"rows": min(fitting)} if fitting else {})
+def _plans(graph: Graph, limit: int, effort: Effort, memory: MemoryTiming, known: list[Planned]) -> _Figures:
+    """Plans within `limit` KiB. `known` are those of larger limits, and of rows: what was the fastest there is so here,
+    too, if it fits; a method that did not get down to the last limit does not get down to this one."""
+    for method in _METHODS[:2]:
+        mine = [p for p in known if p.method == method]
+        if any(p.height <= limit * 1024 for p in mine) or (not mine and limit < _LIMITS[0]):
+            continue
+        if found := _within(graph, method, limit, effort, memory):
+            known.append(found)
+        else:
+            known[:] = [p for p in known if p.method != method]
+    fitting = [p for p in known if p.height <= limit * 1024]
+    return {
+        m: min(p.costs() for p in fitting if p.method == m) for m in _METHODS if any(p.method == m for p in fitting)
+    }
 
 
 def _within(graph: Graph, method: str, limit: int, effort: Effort, memory: MemoryTiming) -> Planned | None:
