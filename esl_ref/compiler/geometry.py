@@ -63,7 +63,7 @@ def _in_parts(
     arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int
 ) -> Iterator[tuple[Command, tuple[int, int]]]:
     """Results that several commands sum in accumulator slots."""
-    for block in blocks(task, rows, groups):
+    for block in blocks(task, rows, groups, arch.lanes):
         own, first = block.task, word + (block.groups[0] - groups[0]) * task.weights.per_group
         where = (arch, own, addresses, block.rows, block.groups, first)
         fields: dict[str, int] = {"acc_in": block.adds, "acc_out": block.keeps}

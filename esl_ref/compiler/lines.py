@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from esl_ref.arch import Arch
-from esl_ref.compiler.parts import columns_of
+from esl_ref.compiler.parts import columns_of, may_keep
 from esl_ref.compiler.tasks import Task
 from esl_ref.program.fields import Opcode
 
@@ -28,7 +28,7 @@ def with_lines(tasks: Mapping[int, Task], strip: int, arch: Arch) -> dict[int, T
     wanted = {
         i: columns_of(t) * t.groups(arch.lanes)
         for i, t in windows.items()
-        if strip < t.ofm.height and t.stride[0] <= t.kernel[0] and t.parts is None
+        if strip < t.ofm.height and t.stride[0] <= t.kernel[0] and may_keep(t)
     }
     shared = max((columns_of(t) for t in windows.values()), default=0)
     if len(wanted) == len(windows) and sum(wanted.values()) <= arch.line_depth:

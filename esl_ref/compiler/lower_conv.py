@@ -176,14 +176,19 @@ def _by_channels(
 def _from_one_channel(
     ctx: Context, task: Task, weight: np.ndarray, bias: np.ndarray, zero_in: int, requant: Requant
 ) -> Task:
-    """Weights [O, KH, KW, 1]: a convolution, or depthwise windows that give the channel to every lane."""
+    """Weights [O, KH, KW, 1]: a convolution, or depthwise windows that give the channel to every lane.
+
+    Windows in parts begin anew with every strip of rows: there the convolution may still be faster.
+    """
     conv = _as_conv(ctx.arch, task, weight, bias, zero_in, requant, ctx.slots)
     if task.kernel[1] > ctx.arch.window_cols or task.dilation != (1, 1) or not ctx.slots:
         return conv
     shared = task.replace(spread=ctx.arch.lanes.bit_length() - 1)
     taps = weight[..., 0].transpose(1, 2, 0)
     window = as_depthwise(ctx.arch, shared, taps, bias, zero_in, requant, ctx.slots)
-    return min(conv, window, key=lambda made: cycles_of(ctx.arch, made))
+    if cycles_of(ctx.arch, conv) <= cycles_of(ctx.arch, window):
+        return conv
+    return window.replace(streamed=conv if window.parts else None)
 
 
 def _channels_together(arch: Arch, kernel: tuple[int, int], channels: int, multiplier: int) -> int:

@@ -28,8 +28,9 @@ LOADS_AHEAD = 3
 """Input transfers placed before the strips that use them: more would only queue in front of weights."""
 
 
-_Key = tuple[int, int, tuple[int, int] | None, bool, int, bool]
-"""What the issue slots of a step depend on: task, rows, kernel rows, line buffers, and where in the map it lies."""
+_Key = tuple[int, int, int, tuple[int, int] | None, bool, int, bool]
+"""What the issue slots of a step depend on: task, opcode, rows, kernel rows, line buffers, and where in the map it
+lies."""
 
 
 def _wraps(step: Compute) -> bool:
@@ -42,8 +43,11 @@ def _wraps(step: Compute) -> bool:
 
 
 def _border(step: Compute) -> int:
-    """A number for steps at a map's border that leave kernel rows out; all others have the same one."""
+    """A number for steps at a map's border that leave kernel rows out, or find none above them in the line buffers; all
+    others have the same one."""
     task = step.task
+    if task.parts and task.keeps:
+        return 0 if step.first == 0 else -1
     if not task.weights.variants:
         return -1
     inside = task.origin[0] + step.first * task.stride[0] >= 0
@@ -65,7 +69,8 @@ class Clock:
 
     def cost(self, step: Compute) -> int:
         """Issue slots of a step."""
-        key = step.index, step.last - step.first, step.part, step.task.keeps, _border(step), _wraps(step)
+        task, rows = step.task, step.last - step.first
+        key = step.index, task.opcode, rows, step.part, task.keeps, _border(step), _wraps(step)
         if key not in self.known:
             self.known[key] = issue_cycles(step, self.arch)
         return self.known[key]

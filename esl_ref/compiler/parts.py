@@ -18,7 +18,7 @@ from esl_ref.compiler.tasks import Part, Parts, Task
 from esl_ref.errors import UnsupportedError
 from esl_ref.program.fields import Opcode
 
-__all__ = ["Block", "blocks", "columns_of", "narrowed", "piece", "skipped", "window_extent"]
+__all__ = ["Block", "blocks", "columns_of", "may_keep", "narrowed", "piece", "skipped", "window_extent"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,14 @@ def columns_of(task: Task) -> int:
     return max(together(wanted) if wanted else 0 for wanted in strips)
 
 
+def may_keep(task: Task) -> bool:
+    """Whether the line buffers may keep all rows of a window, or of the parts of one, from strip to strip."""
+    parts = task.parts
+    if parts is None:
+        return True
+    return parts.keeps and parts.wide >= task.ofm.width and all(part.groups is None for part in parts.each)
+
+
 def _strips(task: Task, wide: int) -> Iterator[Task]:
     """The layer with the results of one strip of columns, for all of them from the left."""
     width = task.ofm.width
@@ -102,9 +110,10 @@ def narrowed(task: Task, columns: int) -> Task:
     return task.replace(parts=Parts((Part(task.kernel, chunks=task.chunks, column=True),), 0, wide, columns))
 
 
-def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterator[Block]:
+def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int) -> Iterator[Block]:
     """Commands for output rows and channel groups [first, last) of a task in parts, in their order."""
     assert task.parts is not None
+    kept = task.groups(lanes) if task.keeps else 0
     results = (rows[1] - rows[0]) * task.ofm.width
     for first, last in _alike(task, groups):
         used = [part for part in task.parts.each if part.adds_to(first)] or [task.parts.each[0]]
@@ -115,9 +124,10 @@ def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int]) -> Iterat
         together = task.parts.slots // results
         for group in range(first, last, max(1, together)):
             if together:
-                yield from _summed(task, used, rows, (group, min(last, group + together)))
+                below = task.keeps and rows[0] > 0
+                yield from _summed(task, used, rows, (group, min(last, group + together)), task.keeps, below, kept)
             else:
-                yield from _in_rows(task, used, rows, group)
+                yield from _in_rows(task, used, rows, group, kept)
 
 
 def _alone(task: Task, part: Part) -> int:
@@ -140,28 +150,30 @@ def _alike(task: Task, groups: tuple[int, int]) -> Iterator[tuple[int, int]]:
     yield first, groups[1]
 
 
-def _in_rows(task: Task, used: list[Part], rows: tuple[int, int], group: int) -> Iterator[Block]:
+def _in_rows(task: Task, used: list[Part], rows: tuple[int, int], group: int, kept: int) -> Iterator[Block]:
     """One group whose results do not fit the slots: strips of columns, and in them as many rows as fit, the line
     buffers keeping what the next ones read again."""
     assert task.parts is not None
     for strip in _strips(task, task.parts.wide):
         high = max(1, task.parts.slots // strip.ofm.width)
         for y in range(rows[0], rows[1], high):
-            below = y > rows[0] and task.parts.keeps
+            below = y > (0 if task.keeps else rows[0]) and task.parts.keeps
             span = (y, min(rows[1], y + high))
-            yield from _summed(strip, used, span, (group, group + 1), lines=task.parts.keeps, below=below)
+            yield from _summed(strip, used, span, (group, group + 1), task.parts.keeps, below, kept)
 
 
 def _summed(
-    task: Task, used: list[Part], rows: tuple[int, int], groups: tuple[int, int], *, lines: bool = False,
-    below: bool = False,
-) -> Iterator[Block]:  # fmt: skip
-    """All parts of results that fit the slots. below: the rows above have left what these read in the line buffers."""
-    line = task.lines
+    task: Task, used: list[Part], rows: tuple[int, int], groups: tuple[int, int], lines: bool, below: bool, kept: int
+) -> Iterator[Block]:
+    """All parts of results that fit the slots. lines: their rows stay in the line buffers; below: the rows above have
+    left what these read there; kept: groups that have columns of their own, for the next strip, 0 if they share."""
+    columns = 0
     for number, part in enumerate(used):
         own = piece(task, part)
-        stays = lines and part.column and own.kernel[0] > own.stride[0]
+        wide = window_extent(own)[0] if lines and part.column else 0
+        line = task.lines + (columns * kept + groups[0] * wide if kept else columns)
+        stays = wide > 0 and own.kernel[0] > own.stride[0]
         yield Block(
             own.replace(keeps=stays and below), part, rows, groups, number > 0, number < len(used) - 1, line, stays
         )
-        line += window_extent(own)[0] if lines and part.column else 0
+        columns += wide

@@ -77,7 +77,8 @@ class Sizing:
         return max((columns_of(t) for t in tasks if t.opcode is Opcode.DEPTHWISE_WINDOW and t.column), default=0)
 
     def _largest_group(self) -> int:
-        return max((t.weights.per_group for low in self.lowered for t in low.tasks), default=2)
+        ways = (way for low in self.lowered for t in low.tasks for way in (t, t.streamed) if way)
+        return max((way.weights.per_group for way in ways), default=2)
 
     def _all_words(self) -> int:
         lanes = self.arch.lanes

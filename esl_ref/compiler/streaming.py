@@ -10,6 +10,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.fan_in import reserved
 from esl_ref.compiler.lines import with_lines
 from esl_ref.compiler.lower import Lowered
+from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.parking import reloaded, whole_view
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.steps import WHOLE, Compute, Group, Load, Step
@@ -17,6 +18,14 @@ from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 
 __all__ = ["GroupBuilder"]
+
+
+def _for_strips(task: Task, strip: int, arch: Arch) -> Task:
+    """The task by the commands that are fastest for strips of so many rows."""
+    if task.streamed is None or strip >= task.ofm.height:
+        return task
+    ways = (with_lines({0: way}, strip, arch)[0] for way in (task, task.streamed))
+    return min(ways, key=lambda way: issue_cycles(Compute(way, strip, min(2 * strip, way.ofm.height), 0), arch))
 
 
 @dataclass
@@ -41,7 +50,8 @@ class GroupBuilder:
 
     def __post_init__(self) -> None:
         members = range(self.group.first, self.group.last)
-        mine = with_lines({i: self.lowered.tasks[i] for i in members}, self.group.strip, self.arch)
+        mine = {i: _for_strips(self.lowered.tasks[i], self.group.strip, self.arch) for i in members}
+        mine = with_lines(mine, self.group.strip, self.arch)
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
         for i in reversed(members):
             self.writers.setdefault(self.tasks[i].ofm.storage.name, []).append(i)
@@ -84,7 +94,7 @@ class GroupBuilder:
         """Compute task `index` up to output row `rows`, in strips, each after what it reads."""
         task = self.tasks[index]
         rows = min(rows, task.ofm.height)
-        if task.keeps and self.done[index] == 0 and rows > 0:
+        if task.keeps and task.parts is None and self.done[index] == 0 and rows > 0:
             self._fill(index, task)
         if rows > self.done[index] and task.acc_base is not None:
             self._sum(index, task)

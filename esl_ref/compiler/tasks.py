@@ -161,6 +161,7 @@ class Task:
     chunks         array cycles per run (CONV) or per window (DEPTHWISE_WINDOW)
     pixels         pixels of the tensor in one of `ofm`, see `side_by_side`
     spread         DEPTHWISE_WINDOW: 2**spread output channels share an ifm channel, all of them the only one
+    streamed       the same layer by other commands, which may be fewer cycles for a strip of few rows
     """
 
     op: str
@@ -192,6 +193,7 @@ class Task:
     pixels: int = 1
     spread: int = 0
     macs: int = 0
+    streamed: Task | None = None
 
     def replace(self, **changes: object) -> Task:
         """A copy with some fields changed."""
@@ -214,14 +216,17 @@ class Task:
             return 0, 1
         top, bottom = part or (0, self.kernel[0])
         low = self.origin[0] + first * self.stride[0] + top * self.dilation[0]
-        if self.keeps:
+        if self.keeps and (first > 0 or self.parts is None):
             low = self.visited(first)
         high = self.origin[0] + (last - 1) * self.stride[0] + (bottom - 1) * self.dilation[0] + 1
         return max(low, 0), min(high, self.ifm.height)
 
     def visited(self, first: int) -> int:
-        """First ifm row that output row `first` adds to those that the windows above it have met."""
-        return self.origin[0] + (first - 1) * self.stride[0] + self.kernel[0]
+        """First ifm row that output row `first` adds to those that the windows above it, or their parts, have met."""
+        above = (first - 1) * self.stride[0]
+        if self.parts is None:
+            return self.origin[0] + above + self.kernel[0]
+        return min(self.origin[0] + p.at[0] + above + p.every[0] * p.kernel[0] for p in self.parts.each)
 
     def part_slots(self, lanes: int) -> int:
         """Accumulator slots with which its sums may be spread over commands, one for each result of a pooling sum with
