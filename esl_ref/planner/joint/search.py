@@ -67,7 +67,7 @@ class Search:
         self.lowered, self.sizing, self.effort = lowered, sizing, effort
         self.rater = Rater(graph, lowered, sizing)
         self._pricers: dict[bool, Pricer] = {}
-        self._begun = time.monotonic()
+        self._begun = time.process_time()
 
     @property
     def rated(self) -> list[Rated]:
@@ -76,8 +76,8 @@ class Search:
 
     @property
     def seconds(self) -> float:
-        """Since the search began."""
-        return time.monotonic() - self._begun
+        """Of processor time since the search began: what is found must not depend on what else a machine does."""
+        return time.process_time() - self._begun
 
     def late(self, share: float = 1.0) -> bool:
         """Whether this share of the effort's time is over; never without a limit."""
