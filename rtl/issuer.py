@@ -33,7 +33,8 @@ class Issuer(wiring.Component):
     may issue its first op in the cycle after its predecessor's last.
 
     The record words of a group may be issued any time from `header_gap` cycles after the previous group's first result
-    up to the group's own first result: so a group of more issues than that gap loses only the record words' own cycles.
+    up to the group's own first result, or the last op of one without: so a group of more issues than that gap loses
+    only the record words' own cycles.
 
     Members
     -------
@@ -97,6 +98,7 @@ class Issuer(wiring.Component):
         self._start = Signal()
         self._finish = Signal()
         self._slots_busy = Signal()
+        self._there = Signal()  # whether `op` is
         # Found in the cycle before: together they set `error`.
         self._slot_used_1 = Signal()
         self._slot_1 = Signal(bits_for(255), reset_less=True)
@@ -181,6 +183,7 @@ class Issuer(wiring.Component):
             ahead.load.eq(self._held & ~walked & ahead.ready),
             ahead.take.eq(self.issue),
             self.op.eq(ahead.op),
+            self._there.eq(ahead.valid),
         ]
         with m.If(self._start):
             m.d.sync += walked.eq(0)
@@ -209,15 +212,16 @@ class Issuer(wiring.Component):
         """Decides what this cycle's issue slot does."""
         op = self.op
         first_of_group = Signal()
+        closes = op.emit | op.next_group | op.end  # a group does not end with record words unread, whatever it does
         self._emits = emits = self.issue & op.emit
         shadow_in_use = hold(m, emits & first_of_group, header_gap(self.arch) - 1, "shadow_in_use")
         spacing = hold(m, emits, self.arch.post_interval - 1, "spacing")
         reads_header, emits_late = Signal(), Signal()
         m.d.comb += [
             reads_header.eq(header_due & ~shadow_in_use),
-            emits_late.eq((op.emit & (header_due | spacing)) | (op.adds & self._slots_busy)),
+            emits_late.eq((closes & header_due) | (op.emit & spacing) | (op.adds & self._slots_busy)),
             self.header.eq(self._active & reads_header),
-            self.issue.eq(self._active & ~reads_header & ~emits_late & ~(op.read & self.port_taken)),
+            self.issue.eq(self._active & self._there & ~reads_header & ~emits_late & ~(op.read & self.port_taken)),
             self.end.eq(self.issue & op.end),
             self._finish.eq(self.end),
             self.new_group.eq(first_of_group),
@@ -226,7 +230,7 @@ class Issuer(wiring.Component):
             m.d.comb += self.cause.eq(Cause.NONE)
         with m.Elif(~self._active):
             m.d.comb += self.cause.eq(self._reason_not_started())
-        with m.Elif(reads_header | emits_late):
+        with m.Elif(reads_header | emits_late | ~self._there):
             m.d.comb += self.cause.eq(Cause.OVERHEAD)
         with m.Elif(op.read & self.port_taken):
             m.d.comb += self.cause.eq(Cause.DMA)

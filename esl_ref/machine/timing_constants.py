@@ -141,8 +141,8 @@ class IssueClock:
         interval, words = self.timing.interval, self.arch.header_words
         if adds and keeps:
             interval = max(interval, self.timing.slot_gap)
-        if not group.rows:
-            return cycle + words + group.after, Results(cycle, 0, 0, 0, 0)
+        if not group.rows:  # the last issue waits for the record words
+            return max(cycle + group.after - 1, self.free.records) + words + 1, Results(cycle, 0, 0, 0, 0)
         # Record words go as early as they may; issues before the first result fill the time until then.
         result = max(max(cycle + group.before, self.free.records) + words, self.free.after(adds))
         self.free = self.free.emitted(result, self.timing, True, keeps)

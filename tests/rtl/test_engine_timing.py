@@ -48,15 +48,29 @@ def test_issue_slots_and_completion(post_lanes: int) -> None:
 
 def test_commands_follow_each_other_without_a_gap() -> None:
     """The next command's first slot is right behind the last of its predecessor, unless that was too short."""
-    timing = EngineTiming.of(TINY)
     cases = [make_case(kind, random.Random(seed).randint, seed, TINY) for seed in range(3) for kind in KINDS]
-    outcome = EngineBench(TINY).run(Job([case.command for case in cases], dump=False))[0]
+    check_completions([case.command for case in cases])
+
+
+def check_completions(commands: list[Command]) -> None:
+    timing = EngineTiming.of(TINY)
+    outcome = EngineBench(TINY).run(Job(commands, dump=False))[0]
     clock, first, taken, expected = IssueClock(TINY), timing.setup, 0, []
-    for case in cases:
-        issued = clock.run(case.command, max(first, taken + timing.decode))
+    for command in commands:
+        issued = clock.run(command, max(first, taken + timing.decode))
         expected.append(issued.last + timing.completion)
         first, taken = issued.last + 1, issued.first - 1
     assert [cycle for cycle, *_ in outcome.completed] == expected
+
+
+@pytest.mark.parametrize("cols", [1, 2, 3, 7])
+def test_rows_that_only_enter_line_buffers_wait_for_their_records(cols: int) -> None:
+    """Behind a result whose records are still in use, a command of a few ops must not end before its own are read: its
+    successor's ops would not be there yet, and an op long gone be issued instead."""
+    one = {"groups": 1, "last_lanes": 8, "oy_count": 1, "ox_count": 1, "ky_count": 1, "kx_count": 1, "chunks": 3}
+    rows = {"groups": 2, "last_lanes": 8, "passes": 1, "cols": cols, "fire_row": 1, "column": 1, "chunks": 1}
+    dot, fill = Command(Opcode.CONV, one), Command(Opcode.DEPTHWISE_WINDOW, {**rows, "oy_rows": 1, "col_stride": 1})
+    check_completions([dot, fill, dot, fill, fill, dot])
 
 
 def test_records_of_long_groups_cost_only_their_own_cycles() -> None:

@@ -55,7 +55,7 @@ class _Issuer:
         records, opening = self._words, True
         for issues, emits in _stretches(self._shape):
             quiet = self._silent if emits else 0
-            records, left = self._with_records(records, issues, emits, quiet)
+            records, left = self._with_records(records, issues, emits or not self._shape.rows, quiet)
             kept = max(quiet, int(emits))
             if left > kept:
                 self._pass(left - kept, self._lost(self.cycle, left - kept))
@@ -70,10 +70,10 @@ class _Issuer:
                 self._rest()
                 return
 
-    def _with_records(self, records: int, left: int, emits: bool, quiet: int) -> tuple[int, int]:
+    def _with_records(self, records: int, left: int, waits: bool, quiet: int) -> tuple[int, int]:
         """Cycle by cycle while record words are missing, which go first; (records, issues) that are left."""
         while records and left:
-            last = emits and left == 1  # a result waits for its records
+            last = waits and left == 1  # a result, or the end of a group that has none, waits for its records
             if self.cycle >= self.outcome.free.records:
                 records -= 1
             elif not last and left > quiet and self._lost(self.cycle, 1):
