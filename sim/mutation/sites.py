@@ -140,7 +140,8 @@ def _process_sites(module: str, index: int, process: Process, registers: Mapping
             if isinstance(node, Assign):
                 yield from (site(here, "assignment", 1, "assignment dropped"),) if path else ()
             elif path or number not in resets:
-                yield site(here, "condition", _pattern_width(node), "condition bit inverted")
+                if width := _pattern_width(node):  # a switch may have nothing but its default
+                    yield site(here, "condition", width, "condition bit inverted")
                 for case, (_, inner) in enumerate(node.cases):
                     yield from walk(inner, (*here, case))
 

@@ -113,7 +113,7 @@ def test_blocks_fit_slots_and_line_buffers() -> None:
     task = next(t for low in lowered.values() for t in low.tasks if t.parts)
     assert columns_of(task) <= machine.line_depth
     done = np.zeros((9, 3), np.int64)
-    for block in blocks(task, (0, 9), (0, 3)):
+    for block in blocks(task, (0, 9), (0, 3), machine.lanes):
         results = (block.rows[1] - block.rows[0]) * block.task.ofm.width * (block.groups[1] - block.groups[0])
         assert results <= machine.acc_words
         if not block.keeps:
