@@ -193,8 +193,7 @@ def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetEr
 def _all_whole(planned: Planned) -> bool:
     """Whether every layer runs as a whole: then the budget binds nobody, and no other method is faster."""
     return all(
-        replace(step.choice, parts=PARTS) in [replace(choice, parts=PARTS) for choice in whole_layers(step.lowered)]
-        for step in planned.compiled.programs
+        replace(step.choice, parts=PARTS) in whole_layers(step.lowered) for step in planned.compiled.programs
     )
 
 

@@ -178,7 +178,8 @@ def _from_one_channel(
 ) -> Task:
     """Weights [O, KH, KW, 1]: a convolution, or depthwise windows that give the channel to every lane.
 
-    Windows in parts begin anew with every strip of rows: there the convolution may still be faster.
+    Windows in parts begin anew with every strip of rows unless line buffers have room for all they read: there the
+    convolution may still be faster.
     """
     conv = _as_conv(ctx.arch, task, weight, bias, zero_in, requant, ctx.slots)
     if task.kernel[1] > ctx.arch.window_cols or task.dilation != (1, 1) or not ctx.slots:

@@ -130,9 +130,9 @@ def prepare(
 def _window_rows(graph: Graph, arch: Arch) -> int:
     """Rows of the depthwise window that the model's kernels use: line buffers that none needs are not built."""
     heights = [op.weight.shape[0] for op in graph.ops if isinstance(op, DepthwiseConv2D)]
-    single = [op.weight.shape for op in graph.ops if isinstance(op, Conv2D) and op.weight.shape[3] == 1]
+    single = [op.weight.shape[1:3] for op in graph.ops if isinstance(op, Conv2D) and op.weight.shape[3] == 1]
     # Higher kernels over one channel use what rows there are; more would take line buffers that weights need more.
-    heights += [h for h, width in ((w[1], w[2]) for w in single) if h <= arch.window_rows and width <= arch.window_cols]
+    heights += [height for height, width in single if height <= arch.window_rows and width <= arch.window_cols]
     return max(2, *(min(h, arch.window_rows) for h in heights)) if heights else 2
 
 

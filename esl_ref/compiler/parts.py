@@ -106,8 +106,13 @@ def narrowed(task: Task, columns: int) -> Task:
             f"a kernel of {task.kernel[1]} columns, line buffers of {columns}", where=f"operator '{task.op}'",
             hint=f"needs line_depth >= {task.kernel[1]}",
         )  # fmt: skip
-    wide = (columns - task.kernel[1]) // task.stride[1] + 1
-    return task.replace(parts=Parts((Part(task.kernel, chunks=task.chunks, column=True),), 0, wide, columns))
+    part = Part(task.kernel, chunks=task.chunks, column=True)
+    return task.replace(parts=Parts((part,), 0, _results_in(task, columns), columns))
+
+
+def _results_in(window: Task, columns: int) -> int:
+    """Columns of results for which a window visits no more than so many columns, wherever in the map."""
+    return (columns - window.kernel[1]) // window.stride[1] + 1
 
 
 def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int) -> Iterator[Block]:
@@ -132,10 +137,11 @@ def blocks(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: in
 
 def _alone(task: Task, part: Part) -> int:
     """Columns of results for which one part, with the line buffers for itself, runs at a time."""
+    assert task.parts is not None
     own = piece(task, part)
-    if not part.column or task.parts is None or window_extent(own)[0] <= task.parts.columns:
+    if not part.column or window_extent(own)[0] <= task.parts.columns:
         return task.ofm.width
-    return (task.parts.columns - own.kernel[1]) // own.stride[1] + 1
+    return _results_in(own, task.parts.columns)
 
 
 def _alike(task: Task, groups: tuple[int, int]) -> Iterator[tuple[int, int]]:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from esl_ref import arch, executor, ir
 from esl_ref.compiler import Choice, Compiled, overlap
+from esl_ref.compiler.model import Strategy
 from esl_ref.compiler.rolling import grids_of
-from esl_ref.compiler.schedule import Compute, Group
+from esl_ref.compiler.schedule import Compute, Group, layerwise_groups
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
 from esl_ref.macs import total_macs
@@ -48,8 +49,8 @@ def _same(graph: Graph, rewritten: Graph) -> None:
         np.testing.assert_array_equal(before[name], after[name])
 
 
-def _compiled(graph: Graph) -> Compiled:
-    compiled = compile_model(graph, BASE, trace=True, strategy=layerwise)
+def _compiled(graph: Graph, strategy: Strategy = layerwise) -> Compiled:
+    compiled = compile_model(graph, BASE, trace=True, strategy=strategy)
     wrong, compared = mismatches(compiled)
     assert compared and not wrong, wrong
     return compiled
@@ -127,9 +128,10 @@ def test_weights_of_a_fan_in_come_in_chunks_of_groups() -> None:
     b = Builder("net", (3, 3, 5))
     b.conv(96, 1)
     b.conv(40, 3, 1, "valid")
-    compiled = _compiled(split_channels(seeded(b.build()), ["conv1", "conv2"], 2, sums=True))
+    graph = split_channels(seeded(b.build()), ["conv1", "conv2"], 2, sums=True)
+    compiled = _compiled(graph, lambda graph, lowered, sizing, budget: Choice(layerwise_groups(lowered), 4))
     bases = {c["acc_base"] for c in compiled.programs[0].program.commands if c.opcode is Opcode.CONV and c["acc_out"]}
-    assert len(bases) > 1  # groups of 16 channels have slots of their own, wherever weights are cut
+    assert len(bases) == 3  # a slot for each group of 16 channels, in commands of their own
 
 
 def test_shares_keep_their_order_whatever_is_ready_first() -> None:
