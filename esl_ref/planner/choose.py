@@ -18,6 +18,8 @@ __all__ = ["Rated", "joint", "layerwise", "pareto", "within_slack"]
 _EFFORT = Effort()
 NEAR = 1.06
 """Plans so much slower than allowed are worth polishing."""
+CLOSE = 1.002
+"""The same beside a plan that polishing has already made faster, besides what it gained there."""
 
 
 def layerwise(
@@ -51,9 +53,14 @@ def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *,
     def cost(plan: Rated) -> tuple[float, ...]:
         return max(0, plan.height - budget), plan.cycles, plan.height
 
-    for plan in sorted(search.rated, key=cost)[:2]:
-        search.polish(plan, cost)
-    search.improve(cost)
+    if not search.settled(budget):
+        first, *others = sorted(search.rated, key=cost)[:2]
+        polished = search.polish(first, cost)
+        for plan in others:
+            # Polishing shortens waits by much the same share: what is further behind than that does not catch up.
+            if first.height > budget or plan.cycles * polished.cycles <= CLOSE * first.cycles**2:
+                search.polish(plan, cost)
+        search.improve(cost)
     best = min(search.rated, key=cost)
     if best.height <= budget:
         return best.choice

@@ -19,13 +19,14 @@ __all__ = ["Rated", "Rater", "undominated"]
 @dataclass(frozen=True)
 class Rated:
     """A choice with what it costs: bytes of the arena (`height`) and of all on-chip memories together, cycles that the
-    ESL machine predicts, bytes from and to external memory."""
+    ESL machine predicts, bytes from and to external memory. Of the cycles, the engine is `busy` in so many."""
 
     choice: Choice
     height: int
     on_chip: int
     cycles: int
     traffic: int
+    busy: int
 
 
 class Rater:
@@ -55,8 +56,10 @@ class Rater:
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
         program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
         timing = predict(program, memory=self.sizing.memory)
-        beats = timing.counters["READ_BEATS"] + timing.counters["WRITE_BEATS"]
-        return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, beats * machine.axi_bytes)
+        counted = timing.counters
+        traffic = (counted["READ_BEATS"] + counted["WRITE_BEATS"]) * machine.axi_bytes
+        busy = counted["MAC_ACTIVE"] + counted["VECTOR_ACTIVE"]
+        return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, traffic, busy)
 
 
 def undominated(plans: Iterable[Rated]) -> list[Rated]:

@@ -15,10 +15,11 @@ from random import Random
 
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import Choice
-from esl_ref.compiler.schedule import layerwise_groups
+from esl_ref.compiler.overlap import issue_cycles
+from esl_ref.compiler.schedule import Compute, layerwise_groups
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
-from esl_ref.planner.joint.front import Candidate, cheapest, front
+from esl_ref.planner.joint.front import NEAR, Candidate, cheapest, front
 from esl_ref.planner.joint.improve import PARTS, neighbour, roomier
 from esl_ref.planner.joint.price import Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
@@ -79,6 +80,16 @@ class Search:
         """Of processor time since the search began: what is found must not depend on what else a machine does."""
         return time.process_time() - self._begun
 
+    @cached_property
+    def floor(self) -> int:
+        """Issue slots of all tasks, each whole: no plan of these tasks takes fewer cycles."""
+        whole = (Compute(task, 0, task.ofm.height, i) for i, task in enumerate(self.lowered.tasks))
+        return sum(issue_cycles(step, self.sizing.planning()) for step in whole)
+
+    def settled(self, limit: int) -> bool:
+        """Whether a plan within `limit` bytes is as fast as any can be."""
+        return any(r.height <= limit and r.cycles <= NEAR * self.floor for r in self.rater.known.values())
+
     def late(self, share: float = 1.0) -> bool:
         """Whether this share of the effort's time is over; never without a limit."""
         return self.effort.seconds is not None and self.seconds > share * self.effort.seconds
@@ -109,6 +120,8 @@ class Search:
             self.effort.progress("timing plans on the ESL machine", done + 1, len(found))
             if limit is not None and rated.height <= limit:
                 best = min(best or rated.cycles, rated.cycles)
+                if self.settled(limit):
+                    break
 
     def _front(self, parking: bool, limit: int | None, byte_cost: float) -> list[Candidate]:
         """The front by price, with all maps on chip or with those parked for which it pays."""
@@ -139,10 +152,11 @@ class Search:
                     self.rater.rate(replace(plan.choice, weight_words=words))
 
     def polish(self, plan: Rated, cost: Callable[[Rated], tuple[float, ...]]) -> Rated:
-        """`plan` with the weights cut otherwise and a row more in some buffers, as long as `cost` falls."""
+        """`plan` with the weights cut otherwise and a row more in some buffers, as long as `cost` falls and the engine
+        waits: that is all that these moves can shorten."""
         left = max(8, POLISH // len(self.lowered.tasks))
         moves = [*self._moves()]
-        while left > 0 and not self.late():
+        while left > 0 and plan.cycles > NEAR * plan.busy and not self.late():
             found = plan
             for move in moves:
                 other = move(plan.choice)

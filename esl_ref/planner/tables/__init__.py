@@ -3,7 +3,20 @@
 
 from __future__ import annotations
 
-from esl_ref.planner.tables import allocation, fdt, front, ilp, joint, limits, mafat, mdfi, programs, rows, utilisation
+from esl_ref.planner.tables import (
+    allocation,
+    executed,
+    fdt,
+    front,
+    ilp,
+    joint,
+    limits,
+    mafat,
+    mdfi,
+    programs,
+    rows,
+    utilisation,
+)
 from esl_ref.planner.tables.table import Maker, Settings, Table
 
 __all__ = ["TABLES", "Settings", "Table"]
@@ -20,6 +33,7 @@ TABLES: dict[str, Maker] = {
     "ilp": ilp.make,
     "front": front.make,
     "joint": joint.make,
+    "executed": executed.make,
     "programs": programs.make,
     "utilisation": utilisation.make,
 }
