@@ -26,7 +26,7 @@ __all__ = ["Cause", "Engine"]
 class Engine(wiring.Component):
     """Compute engine of one architecture.
 
-    The pipeline behind the issuer never stalls, so every latency is a constant (`esl_ref.machine.timing_constants`).
+    The pipeline behind the issuer never stalls, so every latency is a constant (`esl_ref.machine.engine_timing`).
     A command is taken from `command` into a decode buffer (one ahead of the one that issues). It starts when the
     counts it asks for are reached; counts may be advanced in the cycle after the last beat was accepted here.
 

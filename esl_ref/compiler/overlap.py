@@ -20,7 +20,7 @@ from esl_ref.compiler.rolling import accesses, grids_of
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.steps import Compute, Load, Schedule, Step
 from esl_ref.compiler.views import View
-from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.machine.engine_timing import EngineTiming, IssueClock
 
 __all__ = ["Clock", "clock_of", "dependences", "overlap", "overlapped"]
 

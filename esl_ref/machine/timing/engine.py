@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from esl_ref.machine.engine_timing import Free, IssueClock, Issued
 from esl_ref.machine.timing.contended import walk
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
-from esl_ref.machine.timing_constants import Free, IssueClock, Issued
 from esl_ref.program.commands import Command
 
 __all__ = ["Engine", "Work"]

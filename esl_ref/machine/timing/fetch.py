@@ -9,7 +9,7 @@ from functools import partial
 
 from esl_ref.arch import Arch
 from esl_ref.machine.knowledge import QUEUES
-from esl_ref.machine.timing.constants import ControlTiming
+from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.kernel import Kernel
 from esl_ref.machine.timing.reads import FETCH, Burst, ReadBus
 from esl_ref.program.commands import Command, queue_of

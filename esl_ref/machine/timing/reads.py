@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.machine.timing.constants import PAGE_BYTES, ControlTiming, MemoryTiming
+from esl_ref.machine.timing.control_timing import PAGE_BYTES, ControlTiming, MemoryTiming
 from esl_ref.machine.timing.kernel import NEVER, Kernel
 
 __all__ = ["FETCH", "LOAD", "Burst", "ReadBus", "cut"]
