@@ -19,7 +19,7 @@ from esl_ref.compiler.sizing import Sizing
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.ir import Graph
-from esl_ref.planner.choose import layerwise
+from esl_ref.planner.choose import whole_maps
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.storage import check_budget
 
@@ -32,7 +32,7 @@ _MARGINS = (1.0, 0.9, 0.75, 0.5)
 
 def spilling(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort) -> Choice:
     """Whole layers if they fit `budget`, else with maps parked. BudgetError if not even single rows fit."""
-    whole = layerwise(graph, lowered, sizing, budget, effort=effort)
+    whole = whole_maps(graph, lowered, sizing, budget, effort=effort)
     machine = sizing.planning()
     if budget is None or realise(lowered, whole, machine).height <= budget:
         return whole
