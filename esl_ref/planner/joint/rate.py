@@ -12,6 +12,7 @@ from esl_ref.compiler.model import Choice, Realised, realise
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
+from esl_ref.planner import pareto
 
 __all__ = ["Rated", "Rater", "undominated"]
 
@@ -61,10 +62,4 @@ class Rater:
 
 def undominated(plans: Iterable[Rated]) -> list[Rated]:
     """Plans that no other is as good as in arena, on-chip bytes, cycles and traffic, by rising arena."""
-    kept: list[tuple[tuple[int, ...], Rated]] = []
-    for plan in plans:
-        cost = (plan.height, plan.on_chip, plan.cycles, plan.traffic)
-        if not any(all(a <= b for a, b in zip(other, cost, strict=True)) for other, _ in kept):
-            kept = [(o, p) for o, p in kept if not all(a <= b for a, b in zip(cost, o, strict=True))]
-            kept.append((cost, plan))
-    return [plan for _, plan in sorted(kept, key=lambda item: item[0])]
+    return pareto.undominated(plans, lambda plan: (plan.height, plan.on_chip, plan.cycles, plan.traffic))
