@@ -8,13 +8,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.commands import QUEUES
 from rtl.axi.link import read_link, write_link
 from rtl.axi.lite import LiteSignature
 from rtl.axi.read_master import ReadMaster
 from rtl.axi.write_master import WriteMaster
 from rtl.counters import Counters
 from rtl.engine import Engine
-from rtl.fetch import QUEUES, Fetch
+from rtl.fetch import Fetch
 from rtl.load_types import Destination
 from rtl.loader import Loader
 from rtl.op import Cause

@@ -8,6 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.fields import TABLE_BYTES
 from rtl import weight_sram
 from rtl.act_sram import ActSram
 from rtl.address import AddressStage
@@ -85,7 +86,7 @@ class Engine(wiring.Component):
             "weight_lane": In(range(lanes)),
             "weight_data": In(8 * lanes),
             "table_valid": In(1),
-            "table_beat": In(range(256 // arch.axi_bytes)),
+            "table_beat": In(range(TABLE_BYTES // arch.axi_bytes)),
             "table_data": In(axi_bits),
             "read_valid": In(1),
             "read_addr": In(24),

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from esl_ref.arch import Arch
-from esl_ref.machine.knowledge import QUEUES
 from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.kernel import Kernel
 from esl_ref.machine.timing.reads import FETCH, Burst, ReadBus
-from esl_ref.program.commands import Command, queue_of
+from esl_ref.program.commands import QUEUES, Command, queue_of
 from esl_ref.program.fields import COMMAND_BYTES, Opcode
 
 __all__ = ["Fetch", "Queue"]
