@@ -53,6 +53,7 @@ class Weights:
 
     @property
     def per_group(self) -> int:
+        """Weight words of a group, records included."""
         return int(self.words.shape[1])
 
     def chunk(self, first: int, last: int) -> npt.NDArray[np.uint8]:

@@ -50,6 +50,7 @@ class Parameter:
 
     @property
     def elements(self) -> int:
+        """How many values it has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -63,6 +64,7 @@ class FloatOp:
 
     @property
     def kind(self) -> str:
+        """Name of the operator class, for reports."""
         return type(self).__name__
 
 

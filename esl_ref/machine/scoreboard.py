@@ -49,6 +49,7 @@ class Cells:
 
     @classmethod
     def of(cls, name: str, size: int, unit: str = "byte") -> Cells:
+        """Cells that nobody has touched."""
         return cls(name, unit, np.full(size, -1, np.int32), np.full((len(QUEUES), size), -1, np.int32))
 
 

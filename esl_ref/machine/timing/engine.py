@@ -55,6 +55,7 @@ class Engine:
         self.work: list[Work] = []
 
     def step(self, now: int) -> None:
+        """Start the held command if it may, then take the next one."""
         if self._held is not None:
             self._start(now)
         if self._held is None:

@@ -29,6 +29,7 @@ class Queue:
         self._filling = False
 
     def first_word(self) -> None:
+        """A command's first word came: its place in the queue is used."""
         self.used += 1
 
     def last_word(self, index: int, cycle: int) -> None:
@@ -81,6 +82,7 @@ class Fetch:
         self._ended = False
 
     def step(self, now: int) -> None:
+        """Ask for the next command when every queue has room for all that are on their way."""
         room = self._arch.queue_depth - self._in_flight
         first, second, third = self._queues
         full = first.used >= room or second.used >= room or third.used >= room

@@ -72,6 +72,7 @@ class ReadBus:
         self.kernel.at(now + self.control.splitter, lambda: self._waiting[client].extend(bursts))
 
     def step(self, now: int) -> None:
+        """Take the next burst if one may go out in this cycle."""
         if self._takes() <= now:
             self._take(now)
 

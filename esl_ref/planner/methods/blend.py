@@ -40,6 +40,7 @@ class Point:
 
     @property
     def nbytes(self) -> int:
+        """On-chip bytes: activations and weights."""
         return self.tensors + self.weights
 
 
