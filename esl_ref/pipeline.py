@@ -13,7 +13,7 @@ from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
-from esl_ref.compiler.weights import PARTS
+from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import MemoryTiming, predict
@@ -193,7 +193,7 @@ def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetEr
 def _all_whole(planned: Planned) -> bool:
     """Whether every layer runs as a whole: then the budget binds nobody, and no other method is faster."""
     return all(
-        replace(step.choice, parts=PARTS) in whole_layers(step.lowered) for step in planned.compiled.programs
+        replace(step.choice, fineness=FINENESS) in whole_layers(step.lowered) for step in planned.compiled.programs
     )
 
 
@@ -229,7 +229,7 @@ def _compiled(
             done[n].plan.addresses,
             segment.inputs,
             f"{graph.name}.{n}",
-            chosen[n].parts,
+            chosen[n].fineness,
         )
         steps.append(ProgramStep(segment, lowered[n], chosen[n], done[n].schedule, done[n].plan, program))
     return Compiled(folded, final, tuple(steps))

@@ -37,9 +37,8 @@ def _wraps(step: Compute) -> bool:
     """Whether the rows of a pointwise step lie in two pieces in some rolling storage, and so cannot be one long row."""
     if not step.task.copies:
         return False
-    views = (v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
     rows = step.last - step.first
-    return any(v.row_offset(step.first) + rows * v.row_stride > v.storage.wrap for v in views)
+    return any(v.row_offset(step.first) + rows * v.row_stride > v.storage.wrap for v in step.task.views)
 
 
 def _border(step: Compute) -> int:

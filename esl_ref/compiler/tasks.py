@@ -200,6 +200,16 @@ class Task:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
 
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views that it reads."""
+        return (self.ifm,) if self.ifm2 is None else (self.ifm, self.ifm2)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views that it reads, and the one it writes."""
+        return (*self.inputs, self.ofm)
+
     def groups(self, lanes: int) -> int:
         """Groups of output channels."""
         return -(-self.ofm.channels // lanes)

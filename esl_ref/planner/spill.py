@@ -25,7 +25,7 @@ from esl_ref.planner.storage import check_budget
 
 __all__ = ["spilling"]
 
-PARTS = 4
+_FINENESS = 4
 _MARGINS = (1.0, 0.9, 0.75, 0.5)
 """Parts of the limit that strips are first made for: layouts may leave gaps that no reckoning by layers sees."""
 
@@ -42,10 +42,10 @@ def spilling(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None,
             groups = layers.groups(parked, int(budget * margin))
             if groups is None:
                 break
-            choice = Choice(groups, PARTS, parked)
+            choice = Choice(groups, _FINENESS, parked)
             if realise(lowered, choice, machine).height <= budget:
                 return choice
-    least = Choice(layers.rows(), PARTS, layers.movable)
+    least = Choice(layers.rows(), _FINENESS, layers.movable)
     check_budget(realise(lowered, least, machine).plan, budget, graph.name)
     return least
 

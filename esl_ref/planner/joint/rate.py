@@ -45,7 +45,7 @@ class Rater:
 
     def realised(self, choice: Choice) -> Realised:
         """A choice worked out. How weights are cut changes nothing about it, so that the last one often does again."""
-        key = replace(choice, parts=1, weight_words=None)
+        key = replace(choice, fineness=1, weight_words=None)
         if self._last is None or self._last[0] != key:
             self._last = key, realise(self.lowered, choice, self.sizing.planning())
         return self._last[1]
@@ -54,7 +54,7 @@ class Rater:
         realised = self.realised(choice)
         machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words, realised.slots)
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
-        program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
+        program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.fineness)
         timing = predict(program, memory=self.sizing.memory)
         beats = timing.counters["READ_BEATS"] + timing.counters["WRITE_BEATS"]
         return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, beats * machine.axi_bytes)
