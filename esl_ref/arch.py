@@ -17,6 +17,7 @@ from typing import Any
 
 from esl_ref.errors import ArchError
 from esl_ref.numerics import Profile
+from esl_ref.program.fields import COMMAND_WORDS, TABLE_BYTES
 
 __all__ = ["PRESETS", "Arch", "Memory", "load"]
 
@@ -110,6 +111,7 @@ class Arch:
 
     @property
     def macs_per_cycle(self) -> int:
+        """Multipliers: `lanes` for each output lane."""
         return self.lanes * self.lanes
 
     @property
@@ -129,15 +131,13 @@ class Arch:
 
     def memories(self) -> tuple[Memory, ...]:
         """Every memory the RTL instantiates: the fourth accounting, from the same parameters as the RTL."""
-        from esl_ref.program.fields import COMMAND_WORDS  # the encoding needs no architecture, so no cycle
-
         lane_bits = 8 * self.lanes
         built = (
             Memory("act_sram", 2, self.act_bytes // (2 * self.lanes), lane_bits),
             Memory("weight_sram", self.lanes, self.weight_words, lane_bits),
             Memory("line_buffer", self.window_rows - 1, self.line_depth, lane_bits),
             Memory("accumulators", 1, self.acc_words, 4 * lane_bits),
-            Memory("table", self.tables * self.post_lanes, 256, 8),
+            Memory("table", self.tables * self.post_lanes, TABLE_BYTES, 8),
             Memory("command_queue", 3, self.queue_depth * COMMAND_WORDS, 64),
         )
         return tuple(memory for memory in built if memory.copies)

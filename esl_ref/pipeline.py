@@ -13,11 +13,11 @@ from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
-from esl_ref.compiler.weights import PARTS
+from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import MemoryTiming, predict
-from esl_ref.planner.choose import joint, layerwise
+from esl_ref.planner.choose import row_streamed, whole_maps
 from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
@@ -26,10 +26,10 @@ from esl_ref.rewrite import Rewriting, WholePools, rewritten
 
 __all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
 
-_STRATEGIES: dict[str, Callable[..., Choice]] = {"rows": joint, "layerwise": spilling, "mdfi": layerwise}
+_STRATEGIES: dict[str, Callable[..., Choice]] = {"rows": row_streamed, "layerwise": spilling, "mdfi": whole_maps}
 METHODS = ("joint", *_STRATEGIES, *REWRITERS)
-"""Methods whose plans run. rows: row-streamed groups alone; layerwise: whole layers, maps that do not fit parked in
-external memory; joint: the best of all."""
+"""Methods whose plans run. rows: groups that stream rows; layerwise: layer by layer, maps that do not fit parked in
+external memory; mdfi: layer by layer, all maps on chip; joint: the best of all. The others rewrite the graph first."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _rewritten(
                 continue
             known.append(found.steps)
             compiled = _compiled(
-                found.graph, arch, sram=sram, strategy=partial(layerwise, effort=effort), memory=memory
+                found.graph, arch, sram=sram, strategy=partial(whole_maps, effort=effort), memory=memory
             )
         except PlanError as reason:
             error = reason
@@ -193,7 +193,7 @@ def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetEr
 def _all_whole(planned: Planned) -> bool:
     """Whether every layer runs as a whole: then the budget binds nobody, and no other method is faster."""
     return all(
-        replace(step.choice, parts=PARTS) in whole_layers(step.lowered) for step in planned.compiled.programs
+        replace(step.choice, fineness=FINENESS) in whole_layers(step.lowered) for step in planned.compiled.programs
     )
 
 
@@ -207,8 +207,8 @@ def _compiled(
     sizing = Sizing(arch, tuple(lowered.values()), scratch, sized, memory or MemoryTiming())
     machine = sizing.planning()
     budget = sram if sram is not None else (sized.act_bytes if sized else None)
-    given = iter(choices or ())
-    chosen = {n: next(given, None) or (strategy or joint)(folded, low, sizing, budget) for n, low in lowered.items()}
+    given, choose = iter(choices or ()), strategy or row_streamed
+    chosen = {n: next(given, None) or choose(folded, low, sizing, budget) for n, low in lowered.items()}
     done = {n: realise(low, chosen[n], machine, trace=trace) for n, low in lowered.items()}
     height, columns, slots = (max(getattr(r, n) for r in done.values()) for n in ("height", "columns", "slots"))
     for realised in done.values():
@@ -229,7 +229,7 @@ def _compiled(
             done[n].plan.addresses,
             segment.inputs,
             f"{graph.name}.{n}",
-            chosen[n].parts,
+            chosen[n].fineness,
         )
         steps.append(ProgramStep(segment, lowered[n], chosen[n], done[n].schedule, done[n].plan, program))
     return Compiled(folded, final, tuple(steps))

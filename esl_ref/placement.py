@@ -12,11 +12,10 @@ __all__ = ["Placement", "Where", "placement"]
 
 
 class Where(enum.Enum):
-    """Accelerator, host, or not at all (the front end refuses the operator)."""
+    """On the accelerator, or on the host. What runs nowhere the front end has refused."""
 
     ACCELERATOR = "accelerator"
     HOST = "host"
-    NOWHERE = "not at all"
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ class Placement:
 
 def placement(op: Op, graph: Graph) -> Placement:
     """The compiler's own answer, so that what is printed is what is built."""
-    from esl_ref.compiler.segments import host_reason
+    from esl_ref.compiler.segments import host_reason  # here: the compiler takes a second to import
 
     reason = host_reason(op, graph)
     return Placement(Where.HOST, reason) if reason else Placement(Where.ACCELERATOR)

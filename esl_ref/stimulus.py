@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.axes import file_shape, in_file_order, in_graph_order
 from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
 from esl_ref.ir import Graph, Quantize, Tensor
-from esl_ref.layout import file_shape, in_file_order, in_graph_order
 from esl_ref.picture import MODES, read_pixels
 
 __all__ = ["as_in_file", "fit", "read_arrays", "read_inputs", "write_npz"]

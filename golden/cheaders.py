@@ -65,6 +65,7 @@ def _run(entry: Entry, vector: Vector) -> Iterator[str]:
 
 
 def write_headers(writer: PackageWriter, content: Content) -> None:
+    """C headers of every Program and every run."""
     for entry in content.entries:
         _guarded(writer, f"c/{entry.name}.h", _program(entry))
     for entry, vector in content.runs():

@@ -25,6 +25,7 @@ _EVERY = 256
 
 
 def commands_file(entry: Entry, vector: Vector) -> str:
+    """Where a run says what each command writes."""
     return f"commands/{run_name(entry, vector)}.txt"
 
 

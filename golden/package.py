@@ -42,6 +42,7 @@ class Package:
 
     @property
     def files(self) -> dict[str, dict[str, Any]]:
+        """The manifest's record of every file: size and hash."""
         return dict(self.manifest["files"])
 
     @property
@@ -60,6 +61,7 @@ class Package:
         return arch
 
     def read(self, name: str) -> bytes:
+        """Bytes of a file of the package."""
         return (self.folder / name).read_bytes()
 
     def intact(self, name: str) -> bool:

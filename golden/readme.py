@@ -46,6 +46,7 @@ column, channel, both values and the cycle; `DAMAGED FILE` names a file whose co
 
 
 def readme(manifest: dict[str, Any]) -> str:
+    """The package's README."""
     axi = manifest["arch"]["axi_bytes"]
     rows = [f"| `{r['name']}` | {len(r['expected'])} | {r['memory_bytes']} |" for r in manifest["runs"]]
     first, end = manifest["layers"]

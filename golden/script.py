@@ -24,18 +24,22 @@ _DONE, _ENABLE_ALL = 2, 3
 
 
 def run_name(entry: Entry, vector: Vector) -> str:
+    """Of a Program with a vector."""
     return f"{entry.name}.{vector.name}"
 
 
 def block_file(entry: Entry, block: str) -> str:
+    """Where a block of a Program lies: commands, constants."""
     return f"programs/{entry.name}/{block}.hex"
 
 
 def input_file(entry: Entry, vector: Vector, tensor: str) -> str:
+    """Where an input of a run lies."""
     return f"vectors/{vector.name}/{entry.name}/input.{safe_name(tensor)}.hex"
 
 
 def expected_file(entry: Entry, vector: Vector, tensor: str) -> str:
+    """Where an expected tensor of a run lies."""
     return f"vectors/{vector.name}/{entry.name}/expected.{safe_name(tensor)}.hex"
 
 
@@ -87,6 +91,7 @@ def _run(content: Content, entry: Entry, vector: Vector, limit: int, bus: bool) 
 
 
 def bus_prefix(entry: Entry, vector: Vector) -> str:
+    """What the names of a run's bus traces begin with."""
     return f"bus/{entry.name}.{vector.name}."
 
 

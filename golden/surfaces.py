@@ -33,6 +33,7 @@ class Placed:
 
     @property
     def nbytes(self) -> int:
+        """Bytes in memory, rows filled up."""
         return self.surface.rows * self.surface.pitch
 
     @property

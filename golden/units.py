@@ -33,6 +33,7 @@ Wrap the unit under test as module `esl_unit` (ports clk, rst, in, out) and give
 
 
 def width_of(fields: tuple[tuple[str, int], ...]) -> int:
+    """Bits of all fields together."""
     return sum(bits for _, bits in fields)
 
 

@@ -34,6 +34,7 @@ def manifest_digest(manifest: dict[str, Any]) -> str:
 
 
 def manifest_text(manifest: dict[str, Any]) -> str:
+    """The manifest as it lies in a package, with its own digest."""
     return json.dumps({**manifest, "manifest_sha256": manifest_digest(manifest)}, indent=1, sort_keys=True) + "\n"
 
 
@@ -44,6 +45,7 @@ class HashedFile:
         self._file, self.digest, self.size = file, hashlib.sha256(), 0
 
     def write(self, data: bytes | str) -> None:
+        """Append bytes, or text as UTF-8."""
         raw = data.encode() if isinstance(data, str) else data
         self._file.write(raw)
         self.digest.update(raw)
@@ -91,6 +93,7 @@ class PackageWriter:
         self.files[name] = {"sha256": hashed.digest.hexdigest(), "bytes": hashed.size}
 
     def write(self, name: str, data: bytes | str) -> None:
+        """Add a whole file."""
         with self.open(name) as file:
             file.write(data)
 

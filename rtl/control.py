@@ -8,13 +8,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.commands import QUEUES
 from rtl.axi.link import read_link, write_link
 from rtl.axi.lite import LiteSignature
 from rtl.axi.read_master import ReadMaster
 from rtl.axi.write_master import WriteMaster
 from rtl.counters import Counters
 from rtl.engine import Engine
-from rtl.fetch import QUEUES, Fetch
+from rtl.fetch import Fetch
 from rtl.load_types import Destination
 from rtl.loader import Loader
 from rtl.op import Cause
@@ -58,7 +59,8 @@ class Control(wiring.Component):
         arch = self._arch
         self._flush = Signal(name="flush")
         m.submodules.registers = self._registers = Registers(arch)
-        m.submodules.sequencer = self._sequencer = Sequencer(5)
+        # Of the engine, and of the four units in `_connect_sequencer`: the first in this order goes first.
+        m.submodules.sequencer = self._sequencer = Sequencer(faults=5)
         self._counters = Counters()
         m.submodules.counters = ResetInserter(self._sequencer.new_program)(self._counters)
         self._fetch = self._add(m, "fetch", Fetch(arch))
@@ -67,8 +69,8 @@ class Control(wiring.Component):
         self._loader = self._add(m, "loader", Loader(arch))
         self._storer = self._add(m, "storer", Storer(arch, STORE_READ_LATENCY))
         self._profile = self._add(m, "profile", Profile(arch))
-        self._reads = self._add(m, "read_master", ReadMaster(arch, 2))
-        self._writes = self._add(m, "write_master", WriteMaster(arch, 2))
+        self._reads = self._add(m, "read_master", ReadMaster(arch, clients=2))
+        self._writes = self._add(m, "write_master", WriteMaster(arch, clients=2))
         self._connect_bus(m)
         self._connect_queues(m)
         self._connect_engine(m)

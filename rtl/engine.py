@@ -8,6 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.fields import TABLE_BYTES
 from rtl import weight_sram
 from rtl.act_sram import ActSram
 from rtl.address import AddressStage
@@ -26,7 +27,7 @@ __all__ = ["Cause", "Engine"]
 class Engine(wiring.Component):
     """Compute engine of one architecture.
 
-    The pipeline behind the issuer never stalls, so every latency is a constant (`esl_ref.machine.timing_constants`).
+    The pipeline behind the issuer never stalls, so every latency is a constant (`esl_ref.machine.engine_timing`).
     A command is taken from `command` into a decode buffer (one ahead of the one that issues). It starts when the
     counts it asks for are reached; counts may be advanced in the cycle after the last beat was accepted here.
 
@@ -85,7 +86,7 @@ class Engine(wiring.Component):
             "weight_lane": In(range(lanes)),
             "weight_data": In(8 * lanes),
             "table_valid": In(1),
-            "table_beat": In(range(256 // arch.axi_bytes)),
+            "table_beat": In(range(TABLE_BYTES // arch.axi_bytes)),
             "table_data": In(axi_bits),
             "read_valid": In(1),
             "read_addr": In(24),

@@ -8,6 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.commands import QUEUES
 from esl_ref.program.fields import (
     COMMAND_BYTES,
     COMPUTE_OPCODES,
@@ -23,9 +24,8 @@ from rtl.axi.link import read_client
 from rtl.decode import is_one_of
 from rtl.fault import FaultSignature, raise_fault
 
-__all__ = ["QUEUES", "Fetch"]
+__all__ = ["Fetch"]
 
-QUEUES = ("load", "store", "compute")
 _OPCODES = (LOAD_OPCODES, STORE_OPCODES, COMPUTE_OPCODES)
 _HEADER = {f.name: f for f in LAYOUTS[Opcode.HEADER]}
 

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
-from esl_ref.program.fields import ErrorCode, Opcode
+from esl_ref.program.fields import TABLE_BYTES, ErrorCode, Opcode
 from rtl.axi.link import transfer_layout
 from rtl.decode import CountsSignature, fields, waits
 from rtl.fault import FaultSignature, raise_fault
@@ -117,10 +117,10 @@ class LoadIssue(wiring.Component):
         load = self.load.payload
         m.d.sync += [
             bad.eq(misaligned(f, self._arch)),
-            self.request.payload.beats.eq(256 // self._arch.axi_bytes),
+            self.request.payload.beats.eq(TABLE_BYTES // self._arch.axi_bytes),
             load.destination.eq(Destination.TABLE),
             load.rows.eq(1),
-            load.row_bytes.eq(256),
+            load.row_bytes.eq(TABLE_BYTES),
             load.first.eq(0),
         ]
 

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from esl_ref.arch import HEADER_BYTES, Arch
-from esl_ref.program.fields import Rounding
+from esl_ref.program.fields import TABLE_BYTES, Rounding
 from rtl.delay import delay
 from rtl.requantise import OUT_BITS, Requantiser
 from rtl.timing import post_latency
@@ -177,7 +177,7 @@ class PostProcessor(wiring.Component):
     def _table(self, m: Module, lane: int, clamped: Value) -> Value:
         """One cycle later: table[clamped + 128]. The copy has bus words, so that a load takes one beat per cycle."""
         per_word = self.arch.axi_bytes
-        m.submodules[f"table_{lane}"] = memory = Memory(shape=8 * per_word, depth=256 // per_word, init=[])
+        m.submodules[f"table_{lane}"] = memory = Memory(shape=8 * per_word, depth=TABLE_BYTES // per_word, init=[])
         write, read = memory.write_port(), memory.read_port()
         index = Cat(clamped[:7], ~clamped[7])  # clamped + 128
         split = bits_for(per_word - 1)

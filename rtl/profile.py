@@ -8,11 +8,11 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
+from esl_ref.program.commands import QUEUES
 from esl_ref.program.fields import ErrorCode
 from esl_ref.registers import COUNTERS, PROFILE_RECORD_BYTES
 from rtl.axi.link import write_client
 from rtl.fault import FaultSignature, raise_fault
-from rtl.fetch import QUEUES
 from rtl.register_fifo import RegisterFifo
 from rtl.retire import record_layout
 

@@ -77,6 +77,7 @@ class Synthesis:
 
     @property
     def memory_bits(self) -> int:
+        """Bits of all memories."""
         return sum(depth * width for depth, width, _ in self.memories)
 
 
@@ -142,6 +143,7 @@ def _row(result: Synthesis) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures of the units asked for; returns the exit code."""
     parser = argparse.ArgumentParser(prog="rtl.synth_report", description=__doc__)
     parser.add_argument("--arch", default="tiny", help="preset or TOML file")
     parser.add_argument("--ecp5", action="store_true", help="map to ECP5 too (minutes)")

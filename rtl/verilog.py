@@ -82,6 +82,7 @@ def _in_fresh_process(arch: Arch, form: str) -> str:
 
 
 def main() -> None:
+    """The process that converts: the description on standard input, Verilog (or RTLIL) on standard output."""
     fields = json.load(sys.stdin)
     arch = Arch(**{**fields, "profile": Profile(fields["profile"])})
     if sys.argv[1:] == ["rtlil"]:

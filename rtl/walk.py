@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -41,6 +41,20 @@ class Walk(wiring.Component):
             "advance": In(1),
             "op": Out(op_layout(arch)),
         })
+
+    def drive_results(self, m: Module, loops: Loops) -> None:
+        """Where results go and what ends with them, for loops over `group`, output rows `oy` and columns `ox`."""
+        now, op = self.current, self.op
+        m.d.comb += [
+            op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(self.arch.lanes))})),
+            op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {
+                "oy": Step(now.ofm_row_step, now.ofm_wrap),
+            })),
+            op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"ox": Step(now.ofm_pix_step)})),
+            op.group_last.eq(loops.last["group"]),
+            op.next_group.eq(loops.group_ends()),
+            op.end.eq(loops.all_last()),
+        ]  # fmt: skip
 
 
 def decremented(count: Value) -> Value:

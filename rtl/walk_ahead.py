@@ -72,15 +72,15 @@ class WalkAhead(wiring.Component):
     def _walk(self, m: Module, advance: Signal, walked: View) -> None:
         """Walkers by kind of command, and the op of the one that walks."""
         walks: list[Walk] = [KernelWalk(self.arch), WindowWalk(self.arch), OperandWalk(self.arch)]
+        opcodes = {1: Opcode.DEPTHWISE_WINDOW, 2: Opcode.ELTWISE}  # of those walks; the first has all others
         kinds = Signal(len(walks))  # one bit each: which of them walks
         current = Signal(COMPUTE_LAYOUT, reset_less=True)
         with m.If(self.load):
             m.d.sync += current.eq(self.upcoming)
             with m.Switch(self.upcoming.opcode):
-                with m.Case(Opcode.DEPTHWISE_WINDOW):
-                    m.d.sync += kinds.eq(2)
-                with m.Case(Opcode.ELTWISE):
-                    m.d.sync += kinds.eq(4)
+                for number, opcode in opcodes.items():
+                    with m.Case(opcode):
+                        m.d.sync += kinds.eq(1 << number)
                 with m.Default():
                     m.d.sync += kinds.eq(1)
         for number, walk in enumerate(walks):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 
 from esl_ref.program.fields import Opcode
 from rtl.op import POSITION, WEIGHT_BITS, Masking
@@ -41,35 +41,9 @@ class KernelWalk(Walk):
         row = track(loops, "row", POSITION, lambda c: c.ifm_y0, {
             "oy": Step(now.oy_rows), "ky": Step(now.ky_rows),
         })
-        first = Signal()
-        with m.If(self.load | new_pixel):
-            m.d.sync += first.eq(1)
-        with m.Elif(self.advance):
-            m.d.sync += first.eq(0)
-
-        # DEPTHWISE_TAPS fires after every lanes-th tap and after the last.
-        tap = Signal(range(lanes))
-        full = Signal()  # tap == lanes - 1
-        fired = Signal()
-        fires = full | last
-        with m.If(self.load | new_pixel):
-            m.d.sync += [tap.eq(0), full.eq(0), fired.eq(0)]
-        with m.Elif(same_pixel):
-            m.d.sync += [tap.eq(tap + 1), full.eq(tap == lanes - 2), fired.eq(fired | fires)]
-
-        # Weight words follow each other within a pixel and start again with the next.
-        group_weight = Signal(WEIGHT_BITS)
-        weight = Signal(WEIGHT_BITS)
-        next_group_weight = (group_weight + now.wgt_step)[:WEIGHT_BITS]
-        with m.If(self.load):
-            m.d.sync += [group_weight.eq(self.upcoming.wgt_first), weight.eq(self.upcoming.wgt_first)]
-        with m.Elif(loops.step["group"]):
-            m.d.sync += [group_weight.eq(next_group_weight), weight.eq(next_group_weight)]
-        with m.Elif(new_pixel):
-            m.d.sync += weight.eq(group_weight)
-        with m.Elif(same_pixel & (convolves | fires)):
-            m.d.sync += weight.eq(weight + 1)
-
+        first = self._first_of_pixel(m, new_pixel)
+        fires, fired = self._taps(m, new_pixel, same_pixel, last)
+        weight = self._weight(m, loops, new_pixel, same_pixel & (convolves | fires))
         m.d.comb += [
             op.read.eq(1),
             op.base.eq(track(loops, "ifm", 24, lambda c: c.ifm_base, {"group": Step(now.group_step)})),
@@ -91,13 +65,43 @@ class KernelWalk(Walk):
             op.shift.eq(~convolves & ~pools),
             op.emit.eq(last),
             op.adds.eq(last & now.acc_in),
-            op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(lanes))})),
-            op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {
-                "oy": Step(now.ofm_row_step, now.ofm_wrap),
-            })),
-            op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"ox": Step(now.ofm_pix_step)})),
-            op.group_last.eq(loops.last["group"]),
-            op.next_group.eq(loops.group_ends()),
-            op.end.eq(loops.all_last()),
         ]  # fmt: skip
+        self.drive_results(m, loops)
         return m
+
+    def _first_of_pixel(self, m: Module, new_pixel: Value) -> Signal:
+        """Whether nothing of this pixel has been walked yet."""
+        first = Signal()
+        with m.If(self.load | new_pixel):
+            m.d.sync += first.eq(1)
+        with m.Elif(self.advance):
+            m.d.sync += first.eq(0)
+        return first
+
+    def _taps(self, m: Module, new_pixel: Value, same_pixel: Value, last: Value) -> tuple[Value, Signal]:
+        """DEPTHWISE_TAPS fires after every lanes-th tap and after the last: (fires now, has fired for this pixel)."""
+        lanes = self.arch.lanes
+        tap = Signal(range(lanes))
+        full = Signal()  # tap == lanes - 1
+        fired = Signal()
+        fires = full | last
+        with m.If(self.load | new_pixel):
+            m.d.sync += [tap.eq(0), full.eq(0), fired.eq(0)]
+        with m.Elif(same_pixel):
+            m.d.sync += [tap.eq(tap + 1), full.eq(tap == lanes - 2), fired.eq(fired | fires)]
+        return fires, fired
+
+    def _weight(self, m: Module, loops: Loops, new_pixel: Value, following: Value) -> Signal:
+        """The weight word: the next one where `following`, the group's first again with each new pixel."""
+        group_weight = Signal(WEIGHT_BITS)
+        weight = Signal(WEIGHT_BITS)
+        next_group_weight = (group_weight + self.current.wgt_step)[:WEIGHT_BITS]
+        with m.If(self.load):
+            m.d.sync += [group_weight.eq(self.upcoming.wgt_first), weight.eq(self.upcoming.wgt_first)]
+        with m.Elif(loops.step["group"]):
+            m.d.sync += [group_weight.eq(next_group_weight), weight.eq(next_group_weight)]
+        with m.Elif(new_pixel):
+            m.d.sync += weight.eq(group_weight)
+        with m.Elif(following):
+            m.d.sync += weight.eq(weight + 1)
+        return weight

@@ -44,13 +44,6 @@ class OperandWalk(Walk):
             op.operand_b.eq(second),
             op.emit.eq(second),
             op.adds.eq(second & now.acc_in),
-            op.out_base.eq(track(loops, "ofm", 24, lambda c: c.ofm_base, {"group": Step(Const(self.arch.lanes))})),
-            op.out_offset.eq(track(loops, "out_offset", 24, lambda c: c.ofm_start, {
-                "oy": Step(now.ofm_row_step, now.ofm_wrap),
-            })),
-            op.out_x.eq(track(loops, "out_x", 24, lambda c: Const(0), {"ox": Step(now.ofm_pix_step)})),
-            op.group_last.eq(loops.last["group"]),
-            op.next_group.eq(loops.group_ends()),
-            op.end.eq(loops.all_last()),
         ]  # fmt: skip
+        self.drive_results(m, loops)
         return m

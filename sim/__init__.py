@@ -1,1 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Co-simulation: harness, benches, comparison, report."""

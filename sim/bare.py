@@ -37,6 +37,7 @@ class BareResult:
 
     @property
     def cycles_per_second(self) -> float:
+        """Simulated cycles over wall time."""
         return self.simulated / self.seconds
 
 

@@ -103,6 +103,7 @@ class Build:
 
     @property
     def executable(self) -> Path:
+        """The simulation to start."""
         return self.path / self.top
 
 

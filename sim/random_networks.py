@@ -16,7 +16,7 @@ from esl_ref.compiler.schedule import WHOLE, Group
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.errors import ModelError, PlanError
 from esl_ref.ir import Graph
-from esl_ref.planner.joint.improve import PARTS
+from esl_ref.planner.joint.improve import FINENESSES
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.graph import Kind
 from esl_ref.workloads.seeded import seeded
@@ -112,4 +112,4 @@ def _choice(lowered: Lowered, dice: random.Random) -> Choice:
     maps = [task.ofm.storage.name for task in tasks]
     parked = frozenset(name for name in maps if dice.random() < 0.5) if parks else frozenset[str]()
     room = tuple((name, dice.randint(1, 2)) for name in sorted(set(maps)) if dice.random() < 0.2)
-    return Choice(tuple(groups), dice.choice(PARTS), parked, room=room)
+    return Choice(tuple(groups), dice.choice(FINENESSES), parked, room=room)

@@ -43,10 +43,12 @@ class Workload:
 
     @property
     def graph(self) -> Graph:
+        """The network as it was compiled."""
         return self.plain.graph
 
     @property
     def arch(self) -> Arch:
+        """The machine it was compiled for."""
         return self.plain.arch
 
     @property

@@ -13,13 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from rich.markup import escape
 
+from esl_ref.axes import in_file_order, in_graph_order
 from esl_ref.cli.common import progress_console
 from esl_ref.detection.heads import Head
 from esl_ref.detection.letterbox import Fit
 from esl_ref.errors import InputError
 from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph, Tensor
-from esl_ref.layout import in_file_order, in_graph_order
 
 __all__ = ["EXECUTORS", "Outcome", "run_model"]
 
@@ -143,7 +143,7 @@ def _integer_inputs(graph: Graph, source: Path | None, seed: int) -> tuple[dict[
 
 def _run(graph: Graph, inputs: dict[str, Array], executor: str, arch: str, keep: str) -> dict[str, Array]:
     if executor == "machine":
-        from esl_ref.machine import inference
+        from esl_ref import inference
 
         with progress_console().status("ESL machine"):
             return inference.run(graph, inputs, arch=arch, keep=keep)

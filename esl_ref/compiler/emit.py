@@ -14,7 +14,7 @@ from esl_ref.compiler.steps import Compute, Load, Schedule, Store
 from esl_ref.compiler.surfaces import Surfaces
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
-from esl_ref.compiler.weights import PARTS, Chunk, Constants, Placement, chunks, place
+from esl_ref.compiler.weights import FINENESS, Chunk, Constants, Placement, chunks, place
 from esl_ref.errors import UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
@@ -162,7 +162,7 @@ def _narrowed(info: CommandInfo, task: Task, command: Command, chunk: Chunk, wor
     return replace(info, writes=writes, columns=columns, channels=(group * lanes, high - group * lanes))
 
 
-def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[Use]:
+def _uses(schedule: Schedule, arch: Arch, fineness: int) -> list[Use]:
     """Steps with tasks multiplied by the chunks of their weights, and the place of each chunk."""
     plain: list[Use] = []
     ends: list[int] = []
@@ -170,7 +170,7 @@ def _uses(schedule: Schedule, arch: Arch, parts: int) -> list[Use]:
         if index in schedule.ends:
             ends.append(sum(use.chunk is not None for use in plain))
         if isinstance(step, Compute):
-            plain.extend(Use(step, chunk) for chunk in chunks(step.task, arch, parts))
+            plain.extend(Use(step, chunk) for chunk in chunks(step.task, arch, fineness))
         else:
             plain.append(Use(step))
     positions = [i for i, use in enumerate(plain) if use.chunk is not None]
@@ -217,16 +217,17 @@ def _sram_map(addresses: Mapping[str, int], schedule: Schedule, debug: list[Comm
 
 def emit(
     graph: Graph, schedule: Schedule, arch: Arch, addresses: Mapping[str, int], inputs: tuple[str, ...], name: str,
-    parts: int = PARTS,
+    fineness: int = FINENESS,
 ) -> Program:  # fmt: skip
-    """The Program of one segment. `addresses`: SRAM address of every storage; `parts`: how finely weights are cut."""
+    """The Program of one segment. `addresses`: SRAM address of every storage; `fineness`: how finely weights are
+    cut."""
     if graph.profile is not arch.profile:
         raise UnsupportedError(f"the model rounds as {graph.profile.value}, the machine as {arch.profile.value}")
     surfaces = Surfaces(graph, inputs, arch.axi_bytes)
     writer = _Writer(arch, graph, addresses, surfaces, Scoreboard())
     writer.out.append(header_command(arch))
     writer.debug.append(CommandInfo())
-    _write(writer, _uses(schedule, arch, parts))
+    _write(writer, _uses(schedule, arch, fineness))
     surfaces.unread()
     writer.out.append(Command(Opcode.END, {}))
     writer.debug.append(CommandInfo())

@@ -78,7 +78,7 @@ def _in_parts(
 def _flattened(task: Task, rows: tuple[int, int], lanes: int) -> Task | None:
     """Rows of a pointwise task as one row of full vectors, where channels do not fill whole groups and no operand has
     gaps: 24 channels then take one and a half accesses, not two."""
-    views = [v for v in (task.ifm, task.ifm2, task.ofm) if v is not None]
+    views = task.views
     size = (rows[1] - rows[0]) * task.ofm.width * task.ofm.channels
     if task.ofm.channels % lanes == 0 or size % lanes or size // lanes >= 1 << 14:
         return None
@@ -222,17 +222,18 @@ def _window(
     With `part`, these ifm rows are visited and nothing fires.
     """
     fields = _fields(arch, task, addresses, rows, groups, word) | _walk(task, rows, groups, arch.lanes, 0)
-    cols, fire_col = window_extent(task)
-    if task.keeps:  # rows visited before are in the line buffers
-        skip_rows = task.visited(rows[0]) - fields["ifm_y0"]
+    ifm, (cols, fire_col) = task.ifm, window_extent(task)
+    if part:
+        y0, passes = part[0], part[1] - part[0]
+        fire_row = passes
     else:
-        skip_rows = skipped(fields["ifm_y0"], task.kernel[0]) if task.column else 0
-    skip_cols = skipped(task.origin[1], task.kernel[1])
-    y0, kh, ifm = fields["ifm_y0"] + skip_rows, task.kernel[0], task.ifm
+        skip_rows = _rows_skipped(task, rows[0], fields["ifm_y0"])
+        y0, fire_row = fields["ifm_y0"] + skip_rows, task.kernel[0] - 1 - skip_rows
+        passes = (rows[1] - rows[0] - 1) * task.stride[0] + fire_row + 1
     fields |= {
         "ifm_y0": y0,
         "ifm_start": ifm.row_offset(y0),
-        "ifm_x0": fields["ifm_x0"] + skip_cols * ifm.pixel_stride,
+        "ifm_x0": fields["ifm_x0"] + skipped(task.origin[1], task.kernel[1]) * ifm.pixel_stride,
         "kx_step": ifm.pixel_stride,
         "kx_count": 1,
         "ky_count": 1,
@@ -242,28 +243,32 @@ def _window(
         "last_bytes": arch.lanes,
         "wgt_first": word + task.weights.first,
         "column": task.column,
-        "passes": (rows[1] - rows[0] - 1) * task.stride[0] + kh - skip_rows,
+        "passes": passes,
         "cols": cols,
-        "fire_row": kh - 1 - skip_rows,
+        "fire_row": fire_row,
         "fire_col": fire_col,
         "spread": task.spread,
         "col_stride": task.stride[1],
     }
     if task.column:
         fields |= {"line_base": task.lines + groups[0] * cols * task.keeps, "line_keep": task.keeps}
-    if part:
-        first, last = part
-        fields |= {
-            "ifm_y0": first,
-            "ifm_start": ifm.row_offset(first),
-            "passes": last - first,
-            "fire_row": last - first,
-        }
-        y0 = first
     if task.keeps:
-        ages = range(1, min(kh, arch.window_rows))
-        fields["older"] = sum(1 << (age - 1) for age in ages if 0 <= y0 - age < ifm.height)
+        fields["older"] = _older_rows(arch, task, y0)
     return Command(task.opcode, {**fields, **changes})
+
+
+def _rows_skipped(task: Task, first: int, y0: int) -> int:
+    """Rows from ifm row `y0` on that a window for output rows from `first` on need not visit: those that an earlier
+    command has left in the line buffers, else those in the padding."""
+    if task.keeps:
+        return task.visited(first) - y0
+    return skipped(y0, task.kernel[0]) if task.column else 0
+
+
+def _older_rows(arch: Arch, task: Task, y0: int) -> int:
+    """Which rows before ifm row `y0` the line buffers hold, bit by age: those of the map."""
+    ages = range(1, min(task.kernel[0], arch.window_rows))
+    return sum(1 << (age - 1) for age in ages if 0 <= y0 - age < task.ifm.height)
 
 
 def _eltwise(

@@ -21,7 +21,7 @@ from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
 from esl_ref.compiler.segments import Segment, split
 from esl_ref.compiler.sizing import MOST_SLOTS, Sizing
-from esl_ref.compiler.weights import PARTS
+from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import ArchError, PlanError
 from esl_ref.ir import Conv2D, DepthwiseConv2D, Graph, Op, Table
 from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
@@ -35,19 +35,24 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Choice:
-    """What a planner decides for one segment: groups of tasks that stream together, how finely weights are cut,
-    which storages are parked in external memory between groups, words of weight SRAM (None: as many as there is
-    room for), whether network inputs and outputs are on chip as a whole instead of coming and leaving by rows, and how
-    the model (all of it, so every segment says the same) is rewritten first."""
+    """What a planner decides for one segment.
+
+    groups        tasks that stream together
+    fineness      how finely weights are cut: so many chunks of a task's fit the weight SRAM at once
+    parked        storages that are in external memory between groups
+    weight_words  words of weight SRAM, None for as many as there is room for
+    whole_ends    network inputs and outputs are on chip as a whole instead of coming and leaving by rows
+    rewriting     how the model (all of it, so every segment says the same) is rewritten first
+    room          storages with rows that they hold beyond those alive at once, so that who fills them may run ahead
+    """
 
     groups: tuple[Group, ...]
-    parts: int = PARTS
+    fineness: int = FINENESS
     parked: frozenset[str] = frozenset()
     weight_words: int | None = None
     whole_ends: bool = False
     rewriting: tuple[Rewriting, ...] = ()
     room: tuple[tuple[str, int], ...] = ()
-    """Storages with rows that they hold beyond those alive at once, so that who fills them may run ahead."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from esl_ref.compiler.rolling import accesses, grids_of
 from esl_ref.compiler.rows import RowGrid
 from esl_ref.compiler.steps import Compute, Load, Schedule, Step
 from esl_ref.compiler.views import View
-from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.machine.engine_timing import EngineTiming, IssueClock
 
 __all__ = ["Clock", "clock_of", "dependences", "overlap", "overlapped"]
 
@@ -37,9 +37,8 @@ def _wraps(step: Compute) -> bool:
     """Whether the rows of a pointwise step lie in two pieces in some rolling storage, and so cannot be one long row."""
     if not step.task.copies:
         return False
-    views = (v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
     rows = step.last - step.first
-    return any(v.row_offset(step.first) + rows * v.row_stride > v.storage.wrap for v in views)
+    return any(v.row_offset(step.first) + rows * v.row_stride > v.storage.wrap for v in step.task.views)
 
 
 def _border(step: Compute) -> int:

@@ -18,7 +18,7 @@ import numpy as np
 
 from esl_ref.arch import Arch
 from esl_ref.ir import Act, Graph, MaxPool, Op, Padding, Tensor
-from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.machine.engine_timing import EngineTiming, IssueClock
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 

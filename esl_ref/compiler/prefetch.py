@@ -86,7 +86,7 @@ def _before_spare_rows(uses: list[Use], index: int, at: int) -> bool:
     if any(isinstance(uses[between].step, Compute) for between in range(index, at)):
         return False
     task = following.task
-    others = step.view.storage.name not in {v.storage.name for v in (task.ifm, task.ifm2) if v is not None}
+    others = step.view.storage.name not in {v.storage.name for v in task.inputs}
     return others or (task.ifm2 is None and step.view == task.ifm and following.ifm_rows()[1] <= step.first)
 
 

@@ -28,6 +28,7 @@ def accesses(step: Step) -> list[tuple[View, int, int, bool]]:
 
 
 def grids_of(schedule: Schedule) -> dict[str, RowGrid | None]:
+    """Storage -> the common row grid of all views that a schedule has of it; None if it has none."""
     views: dict[str, list[View]] = {}
     for step in schedule.steps:
         for view, _, _, _ in accesses(step):

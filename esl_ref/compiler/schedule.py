@@ -31,7 +31,7 @@ def _sources(lowered: Lowered) -> dict[str, tuple[str, View]]:
     result = {}
     for tensor in (*lowered.constants, *lowered.segment.inputs):
         own = lowered.binder.view(tensor)
-        readers = [v for t in lowered.tasks for v in (t.ifm, t.ifm2) if v is not None and v.storage == own.storage]
+        readers = [v for t in lowered.tasks for v in t.inputs if v.storage == own.storage]
         same = [v for v in readers if v.is_dense and v.nbytes == own.nbytes and v.offset == 0]
         result[own.storage.name] = (tensor, same[0] if same else own)
     return result
@@ -40,9 +40,8 @@ def _sources(lowered: Lowered) -> dict[str, tuple[str, View]]:
 def _grids(lowered: Lowered, sources: dict[str, tuple[str, View]]) -> dict[str, RowGrid | None]:
     views: dict[str, list[View]] = {name: [view] for name, (_, view) in sources.items()}
     for task in lowered.tasks:
-        for view in (task.ifm, task.ofm, task.ifm2):
-            if view is not None:
-                views.setdefault(view.storage.name, []).append(view)
+        for view in task.views:
+            views.setdefault(view.storage.name, []).append(view)
     return {name: grid_of(vs, vs[0].storage.wrap) for name, vs in views.items()}
 
 
@@ -120,9 +119,7 @@ def _whole_inputs(lowered: Lowered, sources: dict[str, tuple[str, View]], loaded
 def _rolls(lowered: Lowered, index: int, group: Group) -> bool:
     """Whether a task's result is never whole on chip: read, or replaced, inside its own streamed group."""
     name = lowered.tasks[index].ofm.storage.name
-    readers = [
-        i for i, t in enumerate(lowered.tasks) for v in (t.ifm, t.ifm2) if v is not None and v.storage.name == name
-    ]
+    readers = [i for i, t in enumerate(lowered.tasks) for v in t.inputs if v.storage.name == name]
     streamed = group.last - group.first > 1
     # A result written in place over this one leaves nothing to store once the group has run.
     mine, views = lowered.tasks[index].tensor, lowered.binder.views

@@ -11,9 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["QUEUES", "Access", "Scoreboard"]
+from esl_ref.program.commands import QUEUES
 
-QUEUES = ("load", "store", "compute")
+__all__ = ["Access", "Scoreboard"]
+
 Spans = Iterable[tuple[int, int]]
 
 

@@ -117,6 +117,4 @@ class Schedule:
 
 def views_of(step: Step) -> tuple[View, ...]:
     """The views that a step reads or writes."""
-    if isinstance(step, Compute):
-        return tuple(v for v in (step.task.ifm, step.task.ifm2, step.task.ofm) if v is not None)
-    return (step.view,)
+    return step.task.views if isinstance(step, Compute) else (step.view,)

@@ -69,7 +69,7 @@ class GroupBuilder:
         moved = reloaded(self.tasks, members, self.parked)
         self.tasks |= moved
         self.back: set[str] = set()
-        for view in (v for t in moved.values() for v in (t.ifm, t.ifm2) if v is not None):
+        for view in (v for t in moved.values() for v in t.inputs):
             name, _, number = view.storage.name.rpartition("@")
             if number != str(members[0]) or name not in self.parked:
                 continue
@@ -81,7 +81,7 @@ class GroupBuilder:
     def run(self) -> None:
         """Drive the group from its ends: tasks that no other of the group reads, side by side."""
         tasks, members = self.tasks, range(self.group.first, self.group.last)
-        read = {v.storage.name for i in members for v in (tasks[i].ifm, tasks[i].ifm2) if v is not None}
+        read = {v.storage.name for i in members for v in tasks[i].inputs}
         ends = [i for i in members if tasks[i].ofm.storage.name not in read or i == members[-1]]
         strips = max(-(-tasks[i].ofm.height // self.group.strip) for i in ends)
         for part in range(1, strips + 1):

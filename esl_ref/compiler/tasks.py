@@ -53,6 +53,7 @@ class Weights:
 
     @property
     def per_group(self) -> int:
+        """Weight words of a group, records included."""
         return int(self.words.shape[1])
 
     def chunk(self, first: int, last: int) -> npt.NDArray[np.uint8]:
@@ -198,6 +199,16 @@ class Task:
     def replace(self, **changes: object) -> Task:
         """A copy with some fields changed."""
         return dataclasses.replace(self, **changes)  # type: ignore[arg-type]
+
+    @property
+    def inputs(self) -> tuple[View, ...]:
+        """The views that it reads."""
+        return (self.ifm,) if self.ifm2 is None else (self.ifm, self.ifm2)
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """The views that it reads, and the one it writes."""
+        return (*self.inputs, self.ofm)
 
     def groups(self, lanes: int) -> int:
         """Groups of output channels."""

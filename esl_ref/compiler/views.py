@@ -45,10 +45,12 @@ class View:
 
     @property
     def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
         return self.height, self.width, self.channels
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the map itself, without gaps."""
         return self.height * self.width * self.channels
 
     @property

@@ -14,10 +14,11 @@ from esl_ref.compiler.tasks import Task
 from esl_ref.errors import BudgetError
 from esl_ref.program.dense import WordPattern, lay, nbytes
 
-__all__ = ["Chunk", "Constants", "Placement", "chunks", "place"]
+__all__ = ["FINENESS", "Chunk", "Constants", "Placement", "chunks", "place"]
 
-PARTS = 8
-"""Unless the plan says otherwise, a task's weights are cut so that this many chunks fit the weight SRAM at once."""
+FINENESS = 8
+"""How finely weights are cut unless the plan says otherwise: so many chunks of a task's weights fit the weight SRAM at
+once."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,11 @@ class Placement:
     free_after: int
 
 
-def chunks(task: Task, arch: Arch, parts: int = PARTS) -> list[Chunk]:
-    """Whole groups per chunk, as many as fit a `parts`-th of the weight SRAM. BudgetError if one group is too large."""
+def chunks(task: Task, arch: Arch, fineness: int = FINENESS) -> list[Chunk]:
+    """Whole groups per chunk, as many as fit a `fineness`-th of the weight SRAM.
+
+    BudgetError if one group is larger than all of it.
+    """
     per_group, groups = task.weights.per_group, task.groups(arch.lanes)
     if per_group > arch.weight_words:
         raise BudgetError(
@@ -71,7 +75,7 @@ def chunks(task: Task, arch: Arch, parts: int = PARTS) -> list[Chunk]:
         )
     if task.weights.shared:
         return [Chunk(task, 0, groups)]
-    each = max(1, arch.weight_words // parts // per_group)
+    each = max(1, arch.weight_words // fineness // per_group)
     return [Chunk(task, g, min(g + each, groups)) for g in range(0, groups, each)]
 
 

@@ -39,6 +39,7 @@ class YoloHead:
 
     @property
     def channels(self) -> int:
+        """Channels of the map that holds them: box, objectness and classes for every anchor."""
         return len(self.anchors) * (5 + self.classes)
 
 
@@ -57,6 +58,7 @@ class RegionHead:
 
     @property
     def channels(self) -> int:
+        """Channels of the map that holds them: coordinates, objectness and classes for every anchor."""
         return len(self.anchors) * (self.coords + 1 + self.classes)
 
 
@@ -75,6 +77,7 @@ class DetectionHead:
 
     @property
     def elements(self) -> int:
+        """Length of the vector."""
         return self.side * self.side * (self.classes + 5 * self.boxes)
 
 

@@ -37,6 +37,7 @@ class Fit:
 
     @classmethod
     def stretched(cls, picture: tuple[int, int], network: tuple[int, int]) -> Fit:
+        """The picture fills the network's input, whatever its proportions."""
         return cls(picture, network, network)
 
     def to_picture(self, boxes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

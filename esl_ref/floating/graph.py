@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.axes import Axes
 from esl_ref.errors import ModelError
 from esl_ref.floating.activation import LINEAR, Activation
 from esl_ref.ir import Padding
-from esl_ref.layout import Axes
 
 __all__ = [
     "Activate", "Add", "AveragePool", "Concat", "Conv", "Dense", "FloatGraph", "FloatOp", "Local", "MaxPool", "Mean",
@@ -50,6 +50,7 @@ class Parameter:
 
     @property
     def elements(self) -> int:
+        """How many values it has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -63,6 +64,7 @@ class FloatOp:
 
     @property
     def kind(self) -> str:
+        """Name of the operator class, for reports."""
         return type(self).__name__
 
 
@@ -208,7 +210,7 @@ class FloatGraph:
     """Operators in execution order. `shapes` has every tensor; `constants` those that are not computed.
 
     `heads` are the detection heads that the host applies to outputs (`esl_ref.detection`), in the order of the file.
-    `file_axes` has the inputs and outputs whose axes the file has in another order (`esl_ref.layout`).
+    `file_axes` has the inputs and outputs whose axes the file has in another order (`esl_ref.axes`).
     """
 
     name: str

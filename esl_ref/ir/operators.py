@@ -30,6 +30,7 @@ class Op:
 
     @property
     def kind(self) -> str:
+        """Name of the operator class, for reports."""
         return type(self).__name__
 
 

@@ -40,14 +40,17 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """How many values it has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def nbytes(self) -> int:
+        """Bytes, packed."""
         return self.elements * self.dtype.itemsize
 
     @property
     def is_const(self) -> bool:
+        """Whether its values are part of the model."""
         return self.data is not None
 
 

@@ -26,11 +26,11 @@ from esl_ref.machine.pool import pool, pool_sources
 from esl_ref.machine.post import finish, header_words_of, read_records
 from esl_ref.machine.scoreboard import Scoreboard, runs
 from esl_ref.machine.slots import Slots
-from esl_ref.machine.transfers import TABLE_BYTES, row_addresses, transfer_of
+from esl_ref.machine.transfers import row_addresses, transfer_of
 from esl_ref.machine.validate import check_command
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import WordPattern, spread
-from esl_ref.program.fields import COMPUTE_OPCODES, ErrorCode, Opcode
+from esl_ref.program.fields import COMPUTE_OPCODES, TABLE_BYTES, ErrorCode, Opcode
 from esl_ref.program.image import SCRATCH, Bases, Program
 
 __all__ = ["Executor", "OnCommand", "WriteSet"]

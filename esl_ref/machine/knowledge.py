@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from esl_ref.machine.faults import CommandHazard
-from esl_ref.program.commands import Command, queue_of
+from esl_ref.program.commands import QUEUES, Command, queue_of
 
-__all__ = ["CONTROL", "QUEUES", "Knowledge", "wait_target"]
+__all__ = ["CONTROL", "Knowledge", "wait_target"]
 
-QUEUES = ("load", "store", "compute")
 CONTROL = 3
 """Queue number of HEADER and END."""
 

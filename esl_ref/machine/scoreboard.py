@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.machine.faults import CommandHazard
-from esl_ref.machine.knowledge import QUEUES, Knowledge
-from esl_ref.program.commands import Command
+from esl_ref.machine.knowledge import Knowledge
+from esl_ref.program.commands import QUEUES, Command
 from esl_ref.program.image import Program
 
 __all__ = ["Cells", "Scoreboard", "runs"]
@@ -49,6 +49,7 @@ class Cells:
 
     @classmethod
     def of(cls, name: str, size: int, unit: str = "byte") -> Cells:
+        """Cells that nobody has touched."""
         return cls(name, unit, np.full(size, -1, np.int32), np.full((len(QUEUES), size), -1, np.int32))
 
 

@@ -11,11 +11,9 @@ from esl_ref.arch import Arch
 from esl_ref.errors import ProgramError
 from esl_ref.machine.geometry import Ints, inside, rolling
 from esl_ref.program.commands import Command
-from esl_ref.program.fields import Opcode
+from esl_ref.program.fields import TABLE_BYTES, Opcode
 
-__all__ = ["TABLE_BYTES", "Transfer", "row_addresses", "transfer_of"]
-
-TABLE_BYTES = 256
+__all__ = ["Transfer", "row_addresses", "transfer_of"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,7 @@ class Transfer:
 
     @property
     def nbytes(self) -> int:
+        """Bytes from the first row to the end of the last, bus words filled up."""
         return self.rows * self.pitch
 
 

@@ -41,6 +41,7 @@ class Layer:
 
     @property
     def has_weights(self) -> bool:
+        """Whether training has anything to set."""
         return self.kind in ("conv", "depthwise", "dense")
 
 

@@ -30,10 +30,12 @@ class GoldenRate:
 
     @property
     def layer_rate(self) -> float:
+        """MACs per second of the layer."""
         return self.layer_macs / self.layer_seconds
 
     @property
     def gemm_rate(self) -> float:
+        """MACs per second of a plain matrix product on this machine."""
         return _GEMM_SIDE**3 / self.gemm_seconds
 
     @property

@@ -32,6 +32,7 @@ class AccumulatorBounds:
 
     @property
     def range(self) -> tuple[int, int]:
+        """(lowest, highest) over all channels."""
         return int(self.low.min()), int(self.high.max())
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint strategy: rank plans by price, work out the best few exactly, keep the one the ESL machine finds
-fastest."""
+"""Strategies for one segment: rank plans by price, work out the best few exactly, keep the one that the ESL machine
+finds fastest. `esl_ref.pipeline` names them as methods and chooses among their results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from esl_ref.planner.joint import Effort, Rated, Search, undominated, whole_laye
 from esl_ref.planner.joint.search import BYTE_COSTS
 from esl_ref.planner.storage import check_budget
 
-__all__ = ["Rated", "joint", "layerwise", "pareto", "within_slack"]
+__all__ = ["Rated", "pareto", "row_streamed", "whole_maps", "within_slack"]
 
 _EFFORT = Effort()
 NEAR = 1.06
@@ -22,19 +22,22 @@ CLOSE = 1.002
 """The same beside a plan that polishing has already made faster, besides what it gained there."""
 
 
-def layerwise(
+def whole_maps(
     graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT
 ) -> Choice:
-    """Whole layers one after the other, in the fastest of the ways to cut the first layer and the weights that fit
-    `budget`; if none does, in the smallest."""
+    """Layer by layer with every map whole on chip: of the ways to cut the first layer and the weights, the fastest that
+    fits `budget`; if none does, the smallest."""
     search = Search(graph, lowered, sizing, effort)
     if fitting := search.whole(budget):
         return min(fitting, key=lambda r: (r.cycles, r.height)).choice
     return min(whole_layers(lowered), key=lambda choice: search.rater.realised(choice).height)
 
 
-def joint(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT) -> Choice:
-    """The fastest plan within `budget` bytes of activation SRAM; without one, the fastest of whole layers.
+def row_streamed(
+    graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT
+) -> Choice:
+    """Groups of layers that stream rows: the fastest plan within `budget` bytes of activation SRAM. Without one,
+    or where whole layers fit it, the fastest of whole layers, unless `effort` gives time to look further.
 
     BudgetError, saying the smallest arena found and what stands in the way, if none fits.
     """

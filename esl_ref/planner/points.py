@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from esl_ref.compiler.model import Choice
 from esl_ref.planner.joint import Rated
+from esl_ref.planner.pareto import undominated
 
 __all__ = ["Point", "joined"]
 
@@ -43,19 +44,11 @@ def _extendable(point: Point) -> tuple[int, int, int, int]:
     return point.arena, point.on_chip - point.arena, point.cycles, point.traffic
 
 
-def _undominated(points: Iterable[Point], costs: Callable[[Point], tuple[int, ...]]) -> list[Point]:
-    kept: list[Point] = []
-    for point in sorted(points, key=costs):
-        if not any(all(a <= b for a, b in zip(costs(k), costs(point), strict=True)) for k in kept):
-            kept.append(point)
-    return kept
-
-
 def joined(fronts: Sequence[Sequence[Rated]]) -> list[Point]:
     """Points of the model that no other is as good as, by rising arena. Of very many an even choice."""
     points = [Point(0, 0, 0, 0)]
     for front in fronts:
-        points = _undominated((_with(point, plan) for point in points for plan in front), _extendable)
+        points = undominated((_with(point, plan) for point in points for plan in front), _extendable)
         step = -(-len(points) // MOST)
         points = points[::step] if step > 1 else points
-    return _undominated(points, Point.costs)
+    return undominated(points, Point.costs)

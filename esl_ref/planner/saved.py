@@ -34,7 +34,7 @@ def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dic
         {
             "tasks": [task.op for task in low.tasks],
             "groups": [[g.first, g.last, g.strip, g.ahead] for g in choice.groups],
-            "parts": choice.parts,
+            "parts": choice.fineness,  # under the name that files have had from the start
             "parked": sorted(choice.parked),
             "weight_words": choice.weight_words,
             "whole_ends": choice.whole_ends,
@@ -111,7 +111,7 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
     ends = [0, *(g.last for g in groups)]
     if [g.first for g in groups] != ends[:-1] or ends[-1] != len(ops) or any(g.first >= g.last for g in groups):
         raise InputError("has groups that do not cover every task once, in order", where=str(path), hint=_HINT)
-    if choice.parts < 1 or any(g.strip < 1 or g.ahead < 0 for g in groups) or (words is not None and words < 1):
+    if choice.fineness < 1 or any(g.strip < 1 or g.ahead < 0 for g in groups) or (words is not None and words < 1):
         raise InputError("has a strip, part or weight word below 1", where=str(path), hint=_HINT)
     return choice
 

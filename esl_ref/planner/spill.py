@@ -19,20 +19,20 @@ from esl_ref.compiler.sizing import Sizing
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.ir import Graph
-from esl_ref.planner.choose import layerwise
+from esl_ref.planner.choose import whole_maps
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.storage import check_budget
 
 __all__ = ["spilling"]
 
-PARTS = 4
+_FINENESS = 4
 _MARGINS = (1.0, 0.9, 0.75, 0.5)
 """Parts of the limit that strips are first made for: layouts may leave gaps that no reckoning by layers sees."""
 
 
 def spilling(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort) -> Choice:
     """Whole layers if they fit `budget`, else with maps parked. BudgetError if not even single rows fit."""
-    whole = layerwise(graph, lowered, sizing, budget, effort=effort)
+    whole = whole_maps(graph, lowered, sizing, budget, effort=effort)
     machine = sizing.planning()
     if budget is None or realise(lowered, whole, machine).height <= budget:
         return whole
@@ -42,10 +42,10 @@ def spilling(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None,
             groups = layers.groups(parked, int(budget * margin))
             if groups is None:
                 break
-            choice = Choice(groups, PARTS, parked)
+            choice = Choice(groups, _FINENESS, parked)
             if realise(lowered, choice, machine).height <= budget:
                 return choice
-    least = Choice(layers.rows(), PARTS, layers.movable)
+    least = Choice(layers.rows(), _FINENESS, layers.movable)
     check_budget(realise(lowered, least, machine).plan, budget, graph.name)
     return least
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from esl_ref.arch import Arch
 from esl_ref.errors import BudgetError
 from esl_ref.planner import layout
+from esl_ref.program.commands import QUEUES
+from esl_ref.program.fields import COMMAND_BYTES, TABLE_BYTES
 
-__all__ = ["Interval", "StoragePlan", "accountings", "plan_storage"]
+__all__ = ["Interval", "StoragePlan", "accountings", "check_budget", "plan_storage"]
 
 
 @dataclass(frozen=True)
@@ -33,22 +35,19 @@ class StoragePlan:
     height: int
     bound: int
     peak: tuple[str, ...]
-    optimal: bool
 
 
 def plan_storage(intervals: tuple[Interval, ...], *, time_limit: float = 10.0, seed: int = 1) -> StoragePlan:
     """Offsets of least height for storages with lifetimes."""
     buffers = tuple(layout.Buffer(i.name, i.first, i.last, i.bytes) for i in intervals if i.bytes)
     if not buffers:
-        return StoragePlan({i.name: 0 for i in intervals}, intervals, 0, 0, (), True)
+        return StoragePlan({i.name: 0 for i in intervals}, intervals, 0, 0, ())
     problem = layout.Problem(buffers)
     solved = layout.solve(problem, time_limit=time_limit, seed=seed)
     time, bound = problem.peak()
     addresses = {i.name: 0 for i in intervals} | dict(solved.offsets)
     peak = tuple(b.id for b in problem.alive_at(time))
-    return StoragePlan(
-        addresses, intervals, solved.height, bound, peak, solved.height == bound or solved.proved_optimal
-    )
+    return StoragePlan(addresses, intervals, solved.height, bound, peak)
 
 
 def check_budget(plan: StoragePlan, budget: int, name: str) -> None:
@@ -78,12 +77,16 @@ def accountings(arch: Arch, tensors: int, network_input: int) -> dict[str, int]:
     The third adds to the arena what the planner knows of (weights, line buffers, accumulators, table copies, queues,
     rounded to words); the fourth counts the memories that the generator instantiates. They must be equal.
     """
-    rounded = arch.act_bytes
-    scratch = arch.weight_words * arch.word_bytes + (arch.window_rows - 1) * arch.line_depth * arch.lanes
-    scratch += arch.tables * arch.post_lanes * 256 + 3 * arch.queue_depth * 96 + 4 * arch.acc_words * arch.lanes
+    scratch = (
+        arch.weight_words * arch.word_bytes
+        + (arch.window_rows - 1) * arch.line_depth * arch.lanes
+        + arch.acc_words * arch.lanes * 4  # int32
+        + arch.tables * arch.post_lanes * TABLE_BYTES
+        + len(QUEUES) * arch.queue_depth * COMMAND_BYTES
+    )
     return {
         "tensors": tensors,
         "with_input": network_input,
-        "with_scratch": rounded + scratch,
+        "with_scratch": arch.act_bytes + scratch,
         "rtl_memories": arch.memory_bytes(),
     }

@@ -10,7 +10,10 @@ from types import MappingProxyType
 from esl_ref.errors import ProgramError
 from esl_ref.program.fields import COMMAND_BYTES, COMPUTE_OPCODES, LAYOUTS, LOAD_OPCODES, STORE_OPCODES, Opcode
 
-__all__ = ["Command", "pack", "queue_of", "unpack"]
+__all__ = ["QUEUES", "Command", "decode", "pack", "queue_of", "unpack"]
+
+QUEUES = ("load", "store", "compute")
+"""The in-order queues by name, as `queue_of` and the `wait_` fields name them."""
 
 
 @dataclass(frozen=True)

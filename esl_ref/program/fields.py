@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 __all__ = [
     "COMMAND_BYTES", "COMMAND_WORDS", "COMPUTE_OPCODES", "FORMAT_VERSION", "LAYOUTS", "LOAD_OPCODES", "MAGIC",
-    "STORE_OPCODES", "ErrorCode", "Field", "Opcode", "Rounding",
+    "STORE_OPCODES", "TABLE_BYTES", "ErrorCode", "Field", "Opcode", "Rounding",
 ]  # fmt: skip
 
 COMMAND_WORDS = 12
 COMMAND_BYTES = 8 * COMMAND_WORDS
 MAGIC = 0x524C5345  # "ESLR", little endian
 FORMAT_VERSION = 2
+TABLE_BYTES = 256  # an image for every int8 value
 
 
 class Opcode(enum.IntEnum):
@@ -86,10 +87,12 @@ class Field:
 
     @property
     def low(self) -> int:
+        """Smallest value."""
         return -(1 << (self.width - 1)) if self.signed else 0
 
     @property
     def high(self) -> int:
+        """Largest value."""
         return (1 << (self.width - self.signed)) - 1
 
 

@@ -163,6 +163,7 @@ class Program:
         return f"command {index}{opcode}{'' if info == '-' else f' ({info})'}"
 
     def surfaces_of(self, *directions: Direction) -> Iterator[Surface]:
+        """Surfaces of these directions, in order."""
         return (s for s in self.surfaces if s.direction in directions)
 
     def stamped(self) -> int:

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from esl_ref.axes import Axes, file_shape
 from esl_ref.detection.letterbox import resize
 from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
 from esl_ref.floating.executor import random_inputs
 from esl_ref.floating.graph import FloatGraph
-from esl_ref.layout import Axes, file_shape
 
 __all__ = ["ENOUGH", "PICTURES", "CalibrationSet", "from_path", "from_seed"]
 

@@ -49,6 +49,7 @@ class Export:
 
     @property
     def is_float(self) -> bool:
+        """Whether the file gets the network as it is, unquantised."""
         return self.scales is None
 
     def scale(self, name: str) -> TensorScale:
@@ -57,6 +58,7 @@ class Export:
         return self.scales[name]
 
     def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a tensor of the graph."""
         return self._shapes[name]
 
     def activation(self, name: str, shape: tuple[int, ...], like: str) -> int:
@@ -116,4 +118,5 @@ class Export:
         return self.writer.finish(*ends)
 
     def unsupported(self, op: FloatOp, what: str, hint: str = "") -> UnsupportedError:
+        """The error of a layer that the format cannot express."""
         return UnsupportedError(what, where=f"layer '{op.name}' ({op.kind})", hint=hint)

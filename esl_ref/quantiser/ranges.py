@@ -49,10 +49,12 @@ class TensorScale:
 
     @property
     def low(self) -> float:
+        """Smallest real value."""
         return self.scale * (-128 - self.zero_point)
 
     @property
     def high(self) -> float:
+        """Largest real value."""
         return self.scale * (127 - self.zero_point)
 
     def quantise(self, values: FloatArray) -> npt.NDArray[np.int8]:

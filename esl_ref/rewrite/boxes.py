@@ -20,6 +20,7 @@ class Box:
 
     @property
     def area(self) -> int:
+        """Elements of a channel in it."""
         return (self.bottom - self.top) * (self.right - self.left)
 
     @property

@@ -24,6 +24,7 @@ class Tile:
     wide: int
 
     def on(self, graph: Graph) -> Graph:
+        """`graph` with it done. PlanError if it does not apply."""
         return tile(graph, self.ops, self.high, self.wide)
 
 
@@ -36,6 +37,7 @@ class Split:
     sums: bool = False
 
     def on(self, graph: Graph) -> Graph:
+        """`graph` with it done. PlanError if it does not apply."""
         return split_channels(graph, self.ops, self.parts, sums=self.sums)
 
 
@@ -46,6 +48,7 @@ class WholePools:
     ops: tuple[str, ...]
 
     def on(self, graph: Graph) -> Graph:
+        """`graph` with it noted: what is computed stays the same, only the compiler looks at it."""
         return graph.replace(whole_pools=graph.whole_pools | set(self.ops))
 
 

@@ -28,6 +28,7 @@ class Builder:
         self._add(Node("input", Kind.INPUT, (), shape, itemsize=itemsize))
 
     def shape(self, name: str | None = None) -> Shape:
+        """Shape of a node, by default the newest."""
         return self.nodes[name or self.last].shape
 
     def conv(self, channels: int, kernel: Pair = 1, stride: Pair = 1, pad: Pad = "same", *, source: str | None = None,
@@ -47,6 +48,7 @@ class Builder:
 
     def depthwise(self, kernel: Pair = 3, stride: Pair = 1, pad: Pad = "same", *, multiplier: int = 1,
                   source: str | None = None, norm: bool = False, name: str | None = None) -> str:  # fmt: skip
+        """Depthwise convolution: `multiplier` output channels for each channel."""
         inputs, (h, w, c) = self._source(source)
         kh, kw = _pair(kernel)
         shape, window = self._window((h, w, c * multiplier), (kh, kw), _pair(stride), pad, (1, 1))
@@ -66,6 +68,7 @@ class Builder:
 
     def max_pool(self, kernel: Pair, stride: Pair | None = None, pad: Pad = "valid", *, ceil: bool = False,
                  source: str | None = None) -> str:  # fmt: skip
+        """`pool` by the largest element."""
         return self.pool(Kind.MAX_POOL, kernel, stride, pad, ceil=ceil, source=source)
 
     def mean(self, source: str | None = None) -> str:
@@ -88,6 +91,7 @@ class Builder:
         )
 
     def add(self, *sources: str) -> str:
+        """Elementwise sum of maps of one shape."""
         shape = self.shape(sources[0])
         if any(self.shape(s) != shape for s in sources):
             raise ModelError(f"adds unequal shapes {[self.shape(s) for s in sources]}", where=f"graph '{self.name}'")
@@ -102,6 +106,7 @@ class Builder:
         return self._add(Node(name or self._fresh("concat"), Kind.CONCAT, sources, (h, w, channels)))
 
     def upsample(self, scale: int, source: str | None = None) -> str:
+        """Nearest neighbour by a whole factor."""
         inputs, (h, w, c) = self._source(source)
         return self._add(Node(self._fresh("upsample"), Kind.UPSAMPLE, inputs, (h * scale, w * scale, c), scale=scale))
 
@@ -119,10 +124,12 @@ class Builder:
         return self._add(Node(self._fresh(kind.value), kind, inputs, shape))
 
     def reshape(self, shape: Shape, source: str | None = None) -> str:
+        """The same bytes as another shape."""
         inputs, _ = self._source(source)
         return self._add(Node(self._fresh("reshape"), Kind.RESHAPE, inputs, shape))
 
     def build(self, *outputs: str) -> ShapeGraph:
+        """The graph, with the newest node as its output if none is named."""
         return ShapeGraph(self.name, tuple(self.nodes.values()), outputs or (self.last,))
 
     def _source(self, source: str | None) -> tuple[tuple[str, ...], Shape]:

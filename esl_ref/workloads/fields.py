@@ -20,11 +20,13 @@ def sides(padding: ir.Padding) -> tuple[int, int, int, int]:
 
 
 def pool(op: ir.MaxPool | ir.AveragePool | f.MaxPool | f.AveragePool) -> Fields:
+    """Maximum or average pool."""
     kind = Kind.MAX_POOL if isinstance(op, ir.MaxPool | f.MaxPool) else Kind.AVG_POOL
     return {"kind": kind, "kernel": op.window, "stride": op.stride, "pad": sides(op.padding)}
 
 
 def pad(op: ir.Pad | f.Pad) -> Fields:
+    """Rows and columns of padding; that of other axes is nothing to a shape graph."""
     rows, columns = (op.pads[1], op.pads[2]) if len(op.pads) == 4 else ((0, 0), (0, 0))
     return {"kind": Kind.PAD, "pad": (*rows, *columns)}
 

@@ -152,6 +152,7 @@ class ShapeGraph:
 
     @property
     def macs(self) -> int:
+        """Multiply-accumulates of one inference."""
         return sum(node.macs for node in self.nodes)
 
     @property

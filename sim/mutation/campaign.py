@@ -35,6 +35,7 @@ class Fate:
 
     @property
     def killed(self) -> bool:
+        """Whether any check noticed it."""
         return bool(self.check)
 
 
@@ -51,6 +52,7 @@ class Campaign:
 
     @property
     def killed(self) -> int:
+        """How many mutants were noticed."""
         return sum(fate.killed for fate in self.fates)
 
     @property

@@ -41,6 +41,7 @@ class UnitCoverage:
 
     @property
     def percent(self) -> float:
+        """Of the branches, those taken."""
         return 100 * self.covered / self.points if self.points else 100.0
 
 

@@ -30,10 +30,12 @@ class UnitScore:
 
     @property
     def killed(self) -> int:
+        """How many were noticed."""
         return sum(self.by.values())
 
     @property
     def percent(self) -> float:
+        """Of the mutants, those noticed."""
         return 100 * self.killed / self.mutants if self.mutants else 100.0
 
 

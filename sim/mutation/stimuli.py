@@ -69,6 +69,7 @@ class Stimulus:
 
     @property
     def label(self) -> str:
+        """What it is, for reports."""
         return self.job.label
 
 

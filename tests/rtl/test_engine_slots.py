@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.machine.engine_timing import EngineTiming, IssueClock
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import ErrorCode
 from tests.helpers.random_commands import CommandCase, make_case

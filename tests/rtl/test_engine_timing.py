@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engine takes exactly the cycles that `esl_ref.machine.timing_constants` says."""
+"""The engine takes exactly the cycles that `esl_ref.machine.engine_timing` says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import random
 import pytest
 
 from esl_ref.arch import PRESETS, load
-from esl_ref.machine.timing_constants import EngineTiming, IssueClock
+from esl_ref.machine.engine_timing import EngineTiming, IssueClock
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 from rtl import issuer, pipeline

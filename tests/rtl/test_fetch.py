@@ -12,11 +12,11 @@ from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from esl_ref.arch import Arch
-from esl_ref.program.commands import Command, pack, queue_of
+from esl_ref.program.commands import QUEUES, Command, pack, queue_of
 from esl_ref.program.fields import COMMAND_BYTES, FORMAT_VERSION, ErrorCode, Opcode
 from esl_ref.program.image import header_command
 from rtl.axi.read_master import ReadMaster
-from rtl.fetch import QUEUES, Fetch
+from rtl.fetch import Fetch
 from tests.rtl.axi_memory import Behaviour, ReadMemory, link_pins
 
 ARCH = Arch(axi_bytes=8, burst_beats=8, queue_depth=3)

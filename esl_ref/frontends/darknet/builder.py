@@ -41,6 +41,7 @@ class Builder:
         return unique
 
     def constant(self, name: str, values: npt.ArrayLike) -> str:
+        """Enter a constant; returns its name."""
         parameter = Parameter.of(values)
         self.constants[name] = parameter
         self.shapes[name] = parameter.shape

@@ -45,6 +45,7 @@ class Context:
         return len(self.layers) - 1
 
     def shape(self, index: int) -> Shape:
+        """Output shape of layer number `index`; -1 is the network's input."""
         return self.input if index < 0 else self.layers[index].shape
 
     def ifm(self, section: Section) -> Shape:

@@ -17,6 +17,7 @@ def sliced(b: Builder, name: str, source: str, begin: Dims, end: Dims, stride: D
 
 
 def channels(b: Builder, name: str, source: str, limits: tuple[int, int]) -> str:
+    """Channels [low, high) of `source`."""
     _, h, w, _ = b.shapes[source]
     return sliced(b, name, source, (0, 0, 0, limits[0]), (1, h, w, limits[1]))
 

@@ -40,11 +40,13 @@ class Layer:
 
     @property
     def where(self) -> str:
+        """File, layer and line, for error messages."""
         file = f"{self.section.file}, " if self.section.file else ""
         return f"{file}layer {self.index} [{self.kind}] at line {self.section.line}"
 
     @property
     def elements(self) -> int:
+        """Elements of the output."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     @property
@@ -73,10 +75,12 @@ class Convolutional(Layer):
 
     @property
     def weights(self) -> int:
+        """Number of weights."""
         return self.shape[2] * (self.ifm[2] // self.groups) * self.size * self.size
 
     @property
     def records(self) -> tuple[tuple[str, int], ...]:
+        """As `Layer.records`: biases, normalisation, weights."""
         units = self.shape[2]
         return (("biases", units), *_normalised(units, self.norm), ("weights", self.weights))
 
@@ -90,10 +94,12 @@ class Connected(Layer):
 
     @property
     def inputs_count(self) -> int:
+        """Elements of the flattened input."""
         return self.ifm[0] * self.ifm[1] * self.ifm[2]
 
     @property
     def records(self) -> tuple[tuple[str, int], ...]:
+        """As `Layer.records`: biases, weights, normalisation."""
         units = self.shape[2]
         return (("biases", units), ("weights", units * self.inputs_count), *_normalised(units, self.norm))
 
@@ -109,6 +115,7 @@ class Local(Layer):
 
     @property
     def records(self) -> tuple[tuple[str, int], ...]:
+        """As `Layer.records`: a bias and weights for every output element."""
         return (("biases", self.elements), ("weights", self.elements * self.size * self.size * self.ifm[2]))
 
 

@@ -13,6 +13,7 @@ __all__ = ["detection", "region", "softmax", "yolo"]
 
 
 def softmax(section: Section, context: Context) -> Layer:
+    """[softmax], over the whole input or in groups of it."""
     ifm = context.ifm(section)
     elements = ifm[0] * ifm[1] * ifm[2]
     groups = section.number("groups", 1, low=1)
@@ -53,6 +54,7 @@ def _classes(section: Section, default: int) -> int:
 
 
 def yolo(section: Section, context: Context) -> Layer:
+    """[yolo]: detections of YOLOv3 and later, of the anchors that `mask` names."""
     total = section.number("num", 1, 1, 1 << 16)
     mask = section.numbers("mask") or list(range(total))
     if any(not 0 <= k < total for k in mask):
@@ -64,6 +66,7 @@ def yolo(section: Section, context: Context) -> Layer:
 
 
 def region(section: Section, context: Context) -> Layer:
+    """[region]: detections of YOLOv2."""
     coords = section.number("coords", 4, 4, 64)
     count = section.number("num", 1, 1, 1 << 16)
     if section.flag("background"):
@@ -79,6 +82,7 @@ def _channels(section: Section, context: Context) -> int:
 
 
 def detection(section: Section, context: Context) -> Layer:
+    """[detection]: detections of YOLOv1, out of a fully connected layer."""
     coords = section.number("coords", 1)
     if coords != 4:
         raise UnsupportedError(f"{coords} coordinates per box, 4 are supported", where=section.place("coords"))

@@ -53,6 +53,7 @@ def _check_unequal(section: Section, ifm: Shape, other: Shape) -> None:
 
 
 def upsample(section: Section, context: Context) -> Layer:
+    """[upsample]: nearest neighbour, by a whole factor."""
     h, w, c = context.ifm(section)
     stride = section.number("stride", 2)
     if stride < 1:
@@ -101,5 +102,6 @@ def scale(section: Section, context: Context) -> Layer:
 
 
 def passed(section: Section, context: Context) -> Layer:
+    """A layer that changes nothing at inference, such as [dropout]."""
     ifm = context.ifm(section)
     return Pass(section, section.kind, context.index, (context.previous,), ifm, ifm)

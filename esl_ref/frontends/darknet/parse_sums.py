@@ -47,6 +47,7 @@ def convolutional(section: Section, context: Context) -> Layer:
 
 
 def connected(section: Section, context: Context) -> Layer:
+    """[connected]."""
     units = section.number("output", 1, low=1)
     return Connected(
         section, "connected", context.index, (context.previous,), context.ifm(section), (1, 1, units),
@@ -90,6 +91,7 @@ def maxpool(section: Section, context: Context) -> Layer:
 
 
 def avgpool(section: Section, context: Context) -> Layer:
+    """[avgpool]: always over the whole map."""
     ifm = context.ifm(section)
     return AvgPool(section, "avgpool", context.index, (context.previous,), ifm, (1, 1, ifm[2]))
 
@@ -100,8 +102,10 @@ def _activated(section: Section, context: Context, kind: str, function: Activati
 
 
 def activation(section: Section, context: Context) -> Layer:
+    """[activation], a layer of its own."""
     return _activated(section, context, "activation", activation_of(section, "linear"))
 
 
 def logistic(section: Section, context: Context) -> Layer:
+    """[logistic]."""
     return _activated(section, context, "logistic", Activation(Function.LOGISTIC))

@@ -42,6 +42,7 @@ class Section:
 
     @property
     def where(self) -> str:
+        """File, kind and line, for error messages."""
         return f"{self.file + ', ' if self.file else ''}[{self.kind[:_QUOTED]}] at line {self.line}"
 
     def place(self, key: str) -> str:
@@ -50,6 +51,7 @@ class Section:
         return f"{self.where}, line {option.line}" if option else self.where
 
     def text(self, key: str, default: str) -> str:
+        """Option as it is written."""
         option = self.options.get(key)
         return option.value if option else default
 

@@ -18,9 +18,11 @@ class Attributes:
     """Access to attributes; the errors name the node."""
 
     def bad(self, node: FileNode, what: str) -> ModelError:
+        """The error of a malformed node."""
         raise NotImplementedError
 
     def unsupported(self, node: FileNode, what: str, hint: str = "") -> UnsupportedError:
+        """The error of a well-formed node that asks for what is not supported."""
         raise NotImplementedError
 
     def _typed(self, node: FileNode, name: str, kind: type, what: str) -> Any:

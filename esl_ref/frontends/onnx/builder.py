@@ -45,9 +45,11 @@ class Builder:
         self._taken: set[str] = set()
 
     def at(self, op: FloatOp) -> str:
+        """Model and operator, for error messages."""
         return f"{self.middle.path}: operator '{op.name}'"
 
     def unsupported(self, op: FloatOp, what: str, hint: str = "") -> UnsupportedError:
+        """The error of an operator that asks for what is not supported."""
         return UnsupportedError(what, where=self.at(op), hint=hint)
 
     def fresh(self, hint: str) -> str:

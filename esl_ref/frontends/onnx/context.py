@@ -34,6 +34,7 @@ class Quantised:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Shape of the integers."""
         return self.ints.shape
 
 
@@ -212,10 +213,13 @@ class Context(Attributes):
         self._inferred.clear()
 
     def at(self, node: FileNode) -> str:
+        """Model and node, for error messages."""
         return f"{self.model.path}: {node.label}"
 
     def unsupported(self, node: FileNode, what: str, hint: str = "") -> UnsupportedError:
+        """The error of a well-formed node that asks for what is not supported."""
         return UnsupportedError(what, where=self.at(node), hint=hint)
 
     def bad(self, node: FileNode, what: str) -> ModelError:
+        """The error of a malformed node."""
         return ModelError(what, where=self.at(node))

@@ -70,6 +70,7 @@ MICROSOFT: dict[str, Importer] = {
 
 
 def importer_of(node: FileNode, opset: int) -> Importer | None:
+    """What reads a node of this operator set; None if nothing does."""
     if node.op == "RequantShift":
         return quant.requant_shift
     if DOMAINS.get(node.domain) == "com.microsoft":

@@ -14,10 +14,11 @@ from esl_ref import ir
 from esl_ref.floating import graph as f
 from esl_ref.floating.graph import FloatOp
 from esl_ref.frontends.onnx.builder import Builder, integers_of
+from esl_ref.frontends.onnx.byte_functions import emit_table
 from esl_ref.frontends.onnx.linear import quantised_linear, shifted_linear
 from esl_ref.frontends.onnx.means import mean_of
 from esl_ref.frontends.onnx.middle import QuantisedParameter, RequantShift
-from esl_ref.frontends.onnx.scales import byte_table, clamp_of, identity_requant, is_linear, requant_of
+from esl_ref.frontends.onnx.scales import clamp_of, identity_requant, is_linear, requant_of
 from esl_ref.frontends.onnx.schema import Array
 from esl_ref.frontends.onnx.states import Constant, Moved, Pending, Real, State, Unary
 from esl_ref.frontends.tflite.tail import softmax_parameters
@@ -42,9 +43,9 @@ class Lowering:
     def resolve(self, op: FloatOp, x: State, quant: tuple[float, int], offset: int, name: str) -> str:
         """The int8 tensor of `x` on the scale and zero point `quant`."""
         if isinstance(x, Real):
-            return self.table(x, quant, offset, name, None, "requantise")
+            return emit_table(self.b, x, quant, offset, name)
         if isinstance(x, Unary):
-            return self.table(x.source, quant, offset, name, x.function, x.what)
+            return emit_table(self.b, x.source, quant, offset, name, x.function, x.what)
         if isinstance(x, Moved):
             made = self.resolve(op, x.source, quant, offset, self.b.fresh(f"{name}#before"))
             return self._moved(x.op, Real(made, *quant, offset), name)
@@ -52,14 +53,12 @@ class Lowering:
             raise self.b.unsupported(op, "what it quantises is quantised already, or a constant")
         if isinstance(x.op, f.Conv | f.Dense):
             return quantised_linear(self.b, x, quant, offset, name)
-        if isinstance(x.op, f.Add | f.Mul):
+        if isinstance(x.op, f.Add | f.Sub | f.Mul):
             return self._binary(x, quant, offset, name)
         if isinstance(x.op, f.Mean | f.AveragePool):
-            return mean_of(self, x, quant, offset, name)
+            return mean_of(self.b, x, quant, offset, name)
         if isinstance(x.op, f.Concat):
             return self._concat(x, quant, offset, name)
-        if isinstance(x.op, f.Sub):
-            return self._binary(x, quant, offset, name)
         return self._softmax(x, quant, offset, name)
 
     def _moved(self, op: FloatOp, x: Real, name: str) -> str:
@@ -69,14 +68,6 @@ class Lowering:
         if self.b.rename(made.name, name):
             self.renamed[made.name] = name
         return made.name
-
-    def table(
-        self, x: Real, quant: tuple[float, int], offset: int, name: str, function: object, what: str
-    ) -> str:
-        """A function of each byte."""
-        values = byte_table(x.quant, quant, function)  # type: ignore[arg-type]
-        shape = self.b.tensors[x.name].shape
-        return self.b.emit(ir.Table, name, (x.name,), shape, table=values, function=what, quant=quant, offset=offset)
 
     def _operand(self, op: FloatOp, x: State) -> tuple[str, float, int]:
         """(tensor, scale, zero point) of one side of a sum or product."""
@@ -112,14 +103,14 @@ class Lowering:
 
     def _concat(self, x: Pending, quant: tuple[float, int], offset: int, name: str) -> str:
         """Every part brought to the result's scale where it has another."""
-        names, assert_op = [], x.op
-        assert isinstance(assert_op, f.Concat)
+        names, op = [], x.op
+        assert isinstance(op, f.Concat)
         for k, part in enumerate(x.inputs):
             if not isinstance(part, Real):
-                raise self.b.unsupported(x.op, "its input is not quantised")
+                raise self.b.unsupported(op, "its input is not quantised")
             same = part.quant == quant
-            names.append(part.name if same else self.table(part, quant, offset, f"{name}_part_{k}", None, "requantise"))
-        return self.b.emit(ir.Concat, name, names, self.b.middle.shapes[x.op.output], axis=assert_op.axis, quant=quant,
+            names.append(part.name if same else emit_table(self.b, part, quant, offset, f"{name}_part_{k}"))
+        return self.b.emit(ir.Concat, name, names, self.b.middle.shapes[op.output], axis=op.axis, quant=quant,
                            offset=offset)  # fmt: skip
 
     def _softmax(self, x: Pending, quant: tuple[float, int], offset: int, name: str) -> str:
@@ -135,7 +126,7 @@ class Lowering:
             ir.Softmax, name if direct else f"{name}_256", (source.name,), shape, quant=_SOFTMAX_QUANT,
             offset=offset if direct else 0, multiplier=multiplier, shift=shift, diff_min=diff_min,
         )  # fmt: skip
-        return made if direct else self.table(Real(made, *_SOFTMAX_QUANT, 0), quant, offset, name, None, "requantise")
+        return made if direct else emit_table(self.b, Real(made, *_SOFTMAX_QUANT, 0), quant, offset, name)
 
     def resolve_shift(self, op: RequantShift, x: State, offset: int) -> str:
         """The int8 tensor after a RequantShift."""

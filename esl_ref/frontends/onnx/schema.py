@@ -53,6 +53,7 @@ class Source:
 
     @property
     def elements(self) -> int:
+        """How many values it has."""
         return elements(self.shape)
 
 

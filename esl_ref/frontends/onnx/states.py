@@ -39,6 +39,7 @@ class Real:
 
     @property
     def quant(self) -> tuple[float, int]:
+        """(scale, zero point)."""
         return self.scale, self.zero
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timing of the machine: cycles, counters and their causes, predicted from the commands alone."""
 
-from esl_ref.machine.timing.constants import MemoryTiming
+from esl_ref.machine.timing.control_timing import MemoryTiming
 from esl_ref.machine.timing.predict import LayerTiming, Timing, predict
 from esl_ref.machine.timing.report import breakdown
 

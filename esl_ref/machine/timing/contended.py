@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from esl_ref.arch import Arch
-from esl_ref.machine.timing_constants import EngineTiming, Free, Group, groups_of
+from esl_ref.machine.engine_timing import EngineTiming, Free, GroupIssues, groups_of
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
@@ -113,7 +113,7 @@ class _Issuer:
         return lost
 
 
-def _stretches(group: Group) -> Iterator[tuple[int, bool]]:
+def _stretches(group: GroupIssues) -> Iterator[tuple[int, bool]]:
     """(issues, do they end in a result) of one group, in order."""
     for row in range(group.rows):
         for column in range(group.columns):

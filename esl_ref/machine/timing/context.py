@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from esl_ref.arch import Arch
-from esl_ref.machine.knowledge import QUEUES
-from esl_ref.machine.timing.constants import ControlTiming, MemoryTiming
+from esl_ref.machine.engine_timing import EngineTiming
+from esl_ref.machine.timing.control_timing import ControlTiming, MemoryTiming
 from esl_ref.machine.timing.counts import Counts
 from esl_ref.machine.timing.fetch import Queue
 from esl_ref.machine.timing.kernel import Kernel
 from esl_ref.machine.timing.ports import Cycles
-from esl_ref.machine.timing_constants import EngineTiming
-from esl_ref.program.commands import Command, queue_of
+from esl_ref.program.commands import QUEUES, Command, queue_of
 from esl_ref.program.image import Bases
 
 __all__ = ["COMPUTE_QUEUE", "LOAD_QUEUE", "STORE_QUEUE", "Context", "Span", "Stage"]

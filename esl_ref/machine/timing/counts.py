@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from esl_ref.machine.knowledge import QUEUES, wait_target
+from esl_ref.machine.knowledge import wait_target
 from esl_ref.machine.timing.kernel import Kernel
-from esl_ref.program.commands import Command
+from esl_ref.program.commands import QUEUES, Command
 
 __all__ = ["Counts"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from esl_ref.machine.engine_timing import Free, IssueClock, Issued
 from esl_ref.machine.timing.contended import walk
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
-from esl_ref.machine.timing_constants import Free, IssueClock, Issued
 from esl_ref.program.commands import Command
 
 __all__ = ["Engine", "Work"]
@@ -55,6 +55,7 @@ class Engine:
         self.work: list[Work] = []
 
     def step(self, now: int) -> None:
+        """Start the held command if it may, then take the next one."""
         if self._held is not None:
             self._start(now)
         if self._held is None:

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 
 from esl_ref.arch import Arch
-from esl_ref.machine.knowledge import QUEUES
-from esl_ref.machine.timing.constants import ControlTiming
+from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.kernel import Kernel
 from esl_ref.machine.timing.reads import FETCH, Burst, ReadBus
-from esl_ref.program.commands import Command, queue_of
+from esl_ref.program.commands import QUEUES, Command, queue_of
 from esl_ref.program.fields import COMMAND_BYTES, Opcode
 
 __all__ = ["Fetch", "Queue"]
@@ -30,6 +29,7 @@ class Queue:
         self._filling = False
 
     def first_word(self) -> None:
+        """A command's first word came: its place in the queue is used."""
         self.used += 1
 
     def last_word(self, index: int, cycle: int) -> None:
@@ -82,6 +82,7 @@ class Fetch:
         self._ended = False
 
     def step(self, now: int) -> None:
+        """Ask for the next command when every queue has room for all that are on their way."""
         room = self._arch.queue_depth - self._in_flight
         first, second, third = self._queues
         full = first.used >= room or second.used >= room or third.used >= room

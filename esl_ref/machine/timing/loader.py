@@ -31,6 +31,7 @@ class Loader:
         self.arrivals = self._unpacker.arrivals
 
     def step(self, now: int) -> None:
+        """Receive what has arrived, then ask for the next load."""
         if self._ahead or self._finished_at == now:
             self._receive(now)
         if self._asking is not None:

@@ -13,10 +13,9 @@ from functools import lru_cache
 import numpy as np
 
 from esl_ref.arch import Arch
-from esl_ref.machine.transfers import TABLE_BYTES
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import WordPattern
-from esl_ref.program.fields import Opcode
+from esl_ref.program.fields import TABLE_BYTES, Opcode
 
 __all__ = ["Job", "long_pieces", "pieces"]
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from esl_ref.machine.knowledge import QUEUES
-from esl_ref.machine.timing.constants import ControlTiming, MemoryTiming
+from esl_ref.machine.engine_timing import EngineTiming
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, LOAD_QUEUE, STORE_QUEUE, Context, Span
+from esl_ref.machine.timing.control_timing import ControlTiming, MemoryTiming
 from esl_ref.machine.timing.counters import Ending, add, tally
 from esl_ref.machine.timing.engine import Engine
 from esl_ref.machine.timing.fetch import Fetch, Queue
@@ -16,8 +16,7 @@ from esl_ref.machine.timing.kernel import Unit
 from esl_ref.machine.timing.loader import Loader
 from esl_ref.machine.timing.reads import ReadBus
 from esl_ref.machine.timing.storer import Storer, WriteBus
-from esl_ref.machine.timing_constants import EngineTiming
-from esl_ref.program.commands import Command
+from esl_ref.program.commands import QUEUES, Command
 from esl_ref.program.image import Bases, Program, default_bases
 
 __all__ = ["LayerTiming", "Timing", "Turn", "predict"]

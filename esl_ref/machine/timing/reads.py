@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.machine.timing.constants import PAGE_BYTES, ControlTiming, MemoryTiming
+from esl_ref.machine.timing.control_timing import PAGE_BYTES, ControlTiming, MemoryTiming
 from esl_ref.machine.timing.kernel import NEVER, Kernel
 
 __all__ = ["FETCH", "LOAD", "Burst", "ReadBus", "cut"]
@@ -72,6 +72,7 @@ class ReadBus:
         self.kernel.at(now + self.control.splitter, lambda: self._waiting[client].extend(bursts))
 
     def step(self, now: int) -> None:
+        """Take the next burst if one may go out in this cycle."""
         if self._takes() <= now:
             self._take(now)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from esl_ref.arch import Arch
-from esl_ref.machine.timing.constants import ControlTiming
+from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.ports import Run, runs
 
 __all__ = ["Moved", "StoreRows"]

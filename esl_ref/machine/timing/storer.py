@@ -53,6 +53,7 @@ class Storer:
         self._unanswered = 0
 
     def step(self, now: int) -> None:
+        """Start the store that was taken, or take the next one."""
         if self._starting is not None:
             self._start(now)
         elif now >= self._take_from:

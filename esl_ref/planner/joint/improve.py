@@ -15,16 +15,16 @@ from esl_ref.planner.joint.front import STRIPS
 __all__ = ["neighbour", "roomier"]
 
 _Groups = list[Group]
-PARTS = (3, 4, 8, 16)
+FINENESSES = (3, 4, 8, 16)
 """How finely weights may be cut: finer starts earlier, coarser has fewer commands."""
 
 
 def neighbour(choice: Choice, lowered: Lowered, random: Random) -> Choice:
     """`choice` with one random change."""
     groups = list(choice.groups)
-    change = random.choice((*_CHANGES, "parts", "room", "parked"))
-    if change == "parts":
-        return replace(choice, parts=random.choice([p for p in PARTS if p != choice.parts]))
+    change = random.choice((*_CHANGES, "fineness", "room", "parked"))
+    if change == "fineness":
+        return replace(choice, fineness=random.choice([f for f in FINENESSES if f != choice.fineness]))
     if change == "room":
         return roomier(choice, lowered, random.choice(lowered.tasks).ofm.storage.name) or choice
     if change == "parked":

@@ -134,22 +134,21 @@ class Pricer:
         builder = GroupBuilder(self.lowered, self.arch, group, done, loaded, self._sources, grids, parked)
         builder.run()
         leaving = Leaving(tasks, grids)
-        for storage in {t.ofm.storage for t in tasks[group.first : group.last] if t.ofm.storage.name in parked}:
+        written = (t.ofm.storage for t in tasks[group.first : group.last])
+        for storage in dict.fromkeys(s for s in written if s.name in parked):  # not a set: in the same order every time
             leaving.add(storage.name, whole_view(storage, grids[storage.name]), parked=True)
         return leaving.after(builder.steps), builder.grids
 
     def _sizes(self) -> dict[str, int]:
-        views = [v for t in self.lowered.tasks for v in (t.ifm, t.ofm, t.ifm2) if v is not None]
-        return {v.storage.name: v.storage.wrap for v in views}
+        return {v.storage.name: v.storage.wrap for t in self.lowered.tasks for v in t.views}
 
     def _first_and_last(self) -> dict[str, tuple[int, int]]:
         """Storage -> first and last task that touches it; outputs of the segment last to the end."""
         spans: dict[str, tuple[int, int]] = {}
         for index, task in enumerate(self.lowered.tasks):
-            for view in (task.ifm, task.ifm2, task.ofm):
-                if view is not None:
-                    first, _ = spans.get(view.storage.name, (index, index))
-                    spans[view.storage.name] = (first, index)
+            for view in task.views:
+                first, _ = spans.get(view.storage.name, (index, index))
+                spans[view.storage.name] = (first, index)
         return spans
 
     def _private(self, name: str, group: Group) -> bool:

@@ -12,6 +12,7 @@ from esl_ref.compiler.model import Choice, Realised, realise
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.machine.timing import predict
+from esl_ref.planner import pareto
 
 __all__ = ["Rated", "Rater", "undominated"]
 
@@ -45,7 +46,7 @@ class Rater:
 
     def realised(self, choice: Choice) -> Realised:
         """A choice worked out. How weights are cut changes nothing about it, so that the last one often does again."""
-        key = replace(choice, parts=1, weight_words=None)
+        key = replace(choice, fineness=1, weight_words=None)
         if self._last is None or self._last[0] != key:
             self._last = key, realise(self.lowered, choice, self.sizing.planning())
         return self._last[1]
@@ -54,7 +55,7 @@ class Rater:
         realised = self.realised(choice)
         machine = self.sizing.fitted(realised.height, realised.columns, choice.weight_words, realised.slots)
         addresses, inputs = realised.plan.addresses, self.lowered.segment.inputs
-        program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.parts)
+        program = emit(self.graph, realised.schedule, machine, addresses, inputs, self.graph.name, choice.fineness)
         timing = predict(program, memory=self.sizing.memory)
         counted = timing.counters
         traffic = (counted["READ_BEATS"] + counted["WRITE_BEATS"]) * machine.axi_bytes
@@ -64,10 +65,4 @@ class Rater:
 
 def undominated(plans: Iterable[Rated]) -> list[Rated]:
     """Plans that no other is as good as in arena, on-chip bytes, cycles and traffic, by rising arena."""
-    kept: list[tuple[tuple[int, ...], Rated]] = []
-    for plan in plans:
-        cost = (plan.height, plan.on_chip, plan.cycles, plan.traffic)
-        if not any(all(a <= b for a, b in zip(other, cost, strict=True)) for other, _ in kept):
-            kept = [(o, p) for o, p in kept if not all(a <= b for a, b in zip(cost, o, strict=True))]
-            kept.append((cost, plan))
-    return [plan for _, plan in sorted(kept, key=lambda item: item[0])]
+    return pareto.undominated(plans, lambda plan: (plan.height, plan.on_chip, plan.cycles, plan.traffic))

@@ -20,7 +20,7 @@ from esl_ref.compiler.schedule import Compute, layerwise_groups
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.ir import Graph
 from esl_ref.planner.joint.front import NEAR, Candidate, cheapest, front
-from esl_ref.planner.joint.improve import PARTS, neighbour, roomier
+from esl_ref.planner.joint.improve import FINENESSES, neighbour, roomier
 from esl_ref.planner.joint.price import Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
 
@@ -102,8 +102,8 @@ class Search:
         found: list[Rated] = []
         for cut in whole_layers(self.lowered):
             if limit is None or self.rater.realised(cut).height <= limit:
-                ways = [min(found, key=lambda r: r.cycles).choice.parts] if found else PARTS
-                found += [self.rater.rate(replace(cut, parts=parts)) for parts in ways]
+                ways = [min(found, key=lambda r: r.cycles).choice.fineness] if found else FINENESSES
+                found += [self.rater.rate(replace(cut, fineness=fineness)) for fineness in ways]
         return found
 
     def stream(self, limit: int | None = None, byte_cost: float = 0.0, slowest: float | None = None) -> None:
@@ -137,8 +137,8 @@ class Search:
     @cached_property
     def _in_place(self) -> bool:
         """Whether any result is written over an operand, so that to park maps means to lower the network otherwise."""
-        views = (tuple((t.ifm, t.ifm2, t.ofm) for t in low.tasks) for low in (self.lowered, self.lowered.spread))
-        return next(views) != next(views)
+        here, spread = ([task.views for task in low.tasks] for low in (self.lowered, self.lowered.spread))
+        return here != spread
 
     def _hurried(self) -> bool:
         return self.late(0.5)
@@ -172,8 +172,8 @@ class Search:
 
     def _moves(self) -> Iterator[Callable[[Choice], Choice | None]]:
         """Small changes: how finely weights are cut; a row more for a buffer, those of early tasks first."""
-        for parts in (16, 4):
-            yield lambda choice, parts=parts: None if choice.parts == parts else replace(choice, parts=parts)  # type: ignore[misc]
+        for fineness in (16, 4):
+            yield lambda choice, f=fineness: None if choice.fineness == f else replace(choice, fineness=f)  # type: ignore[misc]
         for name in dict.fromkeys(task.ofm.storage.name for task in self.lowered.tasks):
             yield lambda choice, name=name: roomier(choice, self.lowered, name)  # type: ignore[misc]
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from esl_ref.planner.methods.fdt import fdt
 from esl_ref.planner.methods.fuse import Fusion, Group, fuse
+from esl_ref.planner.pareto import undominated
 from esl_ref.workloads.graph import Kind, ShapeGraph
 
 __all__ = ["Point", "blend", "point", "smallest"]
@@ -39,6 +40,7 @@ class Point:
 
     @property
     def nbytes(self) -> int:
+        """On-chip bytes: activations and weights."""
         return self.tensors + self.weights
 
 
@@ -76,7 +78,7 @@ def blend(graph: ShapeGraph, time_limit: float = 60.0, seed: int = 0) -> list[Po
             found = fuse(network, strip, share, seed, most)
             label = f"{origin}, strips of {strip}, " + ("weights re-read" if most is None else f"{most} B resident")
             points.append(point(found, most or 0, label))
-    return _front(points)
+    return undominated(points, lambda p: (p.nbytes, p.external))
 
 
 def smallest(graph: ShapeGraph, time_limit: float = 20.0, seed: int = 0) -> Point:
@@ -99,11 +101,3 @@ def _options() -> Iterator[tuple[int, int | None]]:
             yield strip, most
     for strip in _STRIPS[1:]:
         yield strip, None
-
-
-def _front(points: list[Point]) -> list[Point]:
-    kept: list[Point] = []
-    for p in sorted(points, key=lambda p: (p.nbytes, p.external)):
-        if not kept or p.external < kept[-1].external:
-            kept.append(p)
-    return kept

@@ -98,6 +98,7 @@ class Cuts:
         return sum(self.graph[s].nbytes for s in self.context.crossing(position))
 
     def state(self, first: int, last: int) -> tuple[Schedule, Occupancy]:
+        """The row schedule of nodes [first, last) and the bytes that it keeps alive."""
         if last not in self._plans:
             self._plans[last] = schedule(self.graph, 0, last, self.strip)
         plan = self._plans[last].since(first)

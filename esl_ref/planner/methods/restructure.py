@@ -45,10 +45,12 @@ class Restructured:
 
     @property
     def nbytes(self) -> int:
+        """Bytes of the neediest region."""
         return max(region.nbytes for region in self.regions)
 
     @property
     def macs(self) -> int:
+        """Work, halos that are computed again included."""
         return sum(region.macs for region in self.regions)
 
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esl_ref.compiler.scoreboard import QUEUES, Access, Scoreboard
+from esl_ref.compiler.scoreboard import Access, Scoreboard
+from esl_ref.program.commands import QUEUES
 
 CELLS = 24
 SPAN = st.tuples(st.integers(0, CELLS), st.integers(0, CELLS)).map(lambda pair: tuple(sorted(pair)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint strategy on the embedded model: fronts, budgets, slack; every plan runs on the ESL machine."""
+"""The strategies on the embedded model: fronts, budgets, slack; every plan runs on the ESL machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from esl_ref.ir import Graph
 from esl_ref.machine.timing import MemoryTiming, predict
 from esl_ref.models import embedded_path
 from esl_ref.pipeline import compile_model, plan_model
-from esl_ref.planner.choose import Rated, joint, layerwise, pareto, within_slack
+from esl_ref.planner.choose import Rated, pareto, row_streamed, whole_maps, within_slack
 from esl_ref.planner.joint import Effort, Rater, search
 from esl_ref.planner.joint.improve import neighbour, roomier
 from tests.helpers.networks import check, mismatches
@@ -88,7 +88,7 @@ def test_time_improves_and_the_seed_decides(graph: Graph, monkeypatch: pytest.Mo
     def searched(seconds: float | None) -> Rated:
         ticks = count()  # a clock that goes on whenever somebody looks: the same on every machine
         monkeypatch.setattr(search.time, "process_time", lambda: 0.1 * next(ticks))
-        return rater.rate(joint(folded, low, sizing, 4096, effort=Effort(seconds, 3)))
+        return rater.rate(row_streamed(folded, low, sizing, 4096, effort=Effort(seconds, 3)))
 
     plain, longer, again, hasty = searched(None), searched(9.0), searched(9.0), searched(0.1)
     assert all(plan.height <= 4096 for plan in (plain, longer, hasty))
@@ -105,7 +105,7 @@ def test_every_plan_of_the_front_is_what_it_says(graph: Graph, plans: list[Rated
 
 
 def test_streaming_beats_whole_layers_in_memory(graph: Graph, plans: list[Rated]) -> None:
-    whole = compile_model(graph, arch.load("base"), strategy=layerwise)
+    whole = compile_model(graph, arch.load("base"), strategy=whole_maps)
     assert plans[0].height < whole.programs[0].plan.height / 3
 
 
@@ -119,7 +119,7 @@ def test_parked_maps_between_groups_take_the_front_below_what_streaming_needs(pl
 
 
 def test_joint_is_never_worse_than_whole_layers_at_their_budget(graph: Graph) -> None:
-    whole = compile_model(graph, arch.load("base"), strategy=layerwise).programs[0]
+    whole = compile_model(graph, arch.load("base"), strategy=whole_maps).programs[0]
     joint = compile_model(graph, arch.load("base"), sram=whole.plan.height).programs[0]
     assert joint.plan.height <= whole.plan.height
     assert predict(joint.program).cycles <= predict(whole.program).cycles

@@ -42,7 +42,7 @@ def _read(graph: Graph, folder: Path, content: Any, suffix: str = "") -> tuple[C
 def test_round_trip(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path) -> None:
     (choice,) = _read(graph, tmp_path, {"plan": plan})
     assert choice.groups[0] == Group(0, 3, 2, 1)
-    assert (choice.parts, choice.weight_words) == (4, 40)
+    assert (choice.fineness, choice.weight_words) == (4, 40)
     assert _read(graph, tmp_path, {"points": [{"plan": []}, {"plan": plan}]}, ":2") == (choice,)
 
 

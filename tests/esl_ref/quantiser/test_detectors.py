@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from esl_ref import inference
 from esl_ref.detection.objects import THRESHOLD, Found, find, network_input
 from esl_ref.executor import random_inputs, run
 from esl_ref.floating import executor as floating
 from esl_ref.floating.graph import FloatGraph
 from esl_ref.frontends import load_model
-from esl_ref.machine import inference
 from esl_ref.quantiser import Quantised, quantise
 from esl_ref.quantiser.data import from_path
 from esl_ref.quantiser.evaluate import evaluate

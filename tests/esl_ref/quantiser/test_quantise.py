@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from esl_ref import ir
+from esl_ref import inference, ir
 from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError, ModelError, UnsupportedError
 from esl_ref.executor import random_inputs, run
@@ -18,7 +18,6 @@ from esl_ref.floating import graph as f
 from esl_ref.floating.activation import Activation, Function
 from esl_ref.floating.graph import Parameter
 from esl_ref.frontends import load_model
-from esl_ref.machine import inference
 from esl_ref.quantiser import Method, Options, export_float, quantise
 from esl_ref.quantiser.calibrate import calibrate
 from esl_ref.quantiser.equalise import equalise

@@ -20,7 +20,7 @@ from esl_ref.ir import Graph
 from esl_ref.macs import total_macs
 from esl_ref.numerics import Profile, Requant
 from esl_ref.pipeline import compile_model
-from esl_ref.planner.choose import layerwise
+from esl_ref.planner.choose import whole_maps
 from esl_ref.program.fields import Opcode
 from esl_ref.rewrite import split_channels
 from esl_ref.workloads.builder import Builder
@@ -49,7 +49,7 @@ def _same(graph: Graph, rewritten: Graph) -> None:
         np.testing.assert_array_equal(before[name], after[name])
 
 
-def _compiled(graph: Graph, strategy: Strategy = layerwise) -> Compiled:
+def _compiled(graph: Graph, strategy: Strategy = whole_maps) -> Compiled:
     compiled = compile_model(graph, BASE, trace=True, strategy=strategy)
     wrong, compared = mismatches(compiled)
     assert compared and not wrong, wrong
@@ -145,8 +145,8 @@ def test_shares_keep_their_order_whatever_is_ready_first() -> None:
 
 def test_bytes_fall_and_work_does_not_grow() -> None:
     graph = _net(96)
-    whole = compile_model(graph, BASE, strategy=layerwise)
-    split = compile_model(split_channels(graph, [*BODY, "dense1"], 6, sums=True), BASE, strategy=layerwise)
+    whole = compile_model(graph, BASE, strategy=whole_maps)
+    split = compile_model(split_channels(graph, [*BODY, "dense1"], 6, sums=True), BASE, strategy=whole_maps)
     assert split.programs[0].plan.height < whole.programs[0].plan.height / 3
     work = [sum(t.macs for t in c.programs[0].lowered.tasks) for c in (whole, split)]
     assert work[0] == work[1] == total_macs(graph)

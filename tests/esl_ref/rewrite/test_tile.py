@@ -14,7 +14,7 @@ from esl_ref.compiler.schedule import Group
 from esl_ref.errors import PlanError
 from esl_ref.ir import Graph
 from esl_ref.pipeline import compile_model
-from esl_ref.planner.choose import layerwise
+from esl_ref.planner.choose import whole_maps
 from esl_ref.program.fields import Opcode
 from esl_ref.rewrite import tile
 from esl_ref.workloads.builder import Builder
@@ -46,7 +46,7 @@ def test_tiles_run_on_the_machine(seed: int) -> None:
     graph = random_net(seed, steps=4)
     rows, columns = graph.tensors[graph.outputs[0]].shape[1:3]
     rewritten = tile(graph, [op.name for op in graph.ops], min(2, rows), min(2, columns))
-    compiled = compile_model(rewritten, arch.load("tiny"), trace=True, strategy=layerwise)
+    compiled = compile_model(rewritten, arch.load("tiny"), trace=True, strategy=whole_maps)
     wrong, compared = mismatches(compiled)
     assert compared and not wrong, wrong
 
@@ -54,7 +54,7 @@ def test_tiles_run_on_the_machine(seed: int) -> None:
 def test_tiles_stream_by_rows_too() -> None:
     graph = _chain()
     rewritten = tile(graph, ["conv1", "max_pool1", "conv2"], 1, 3)
-    compiled = compile_model(rewritten, arch.load("base"), strategy=layerwise)
+    compiled = compile_model(rewritten, arch.load("base"), strategy=whole_maps)
     count = len(compiled.programs[0].lowered.tasks)
     streamed = compile_model(rewritten, arch.load("base"), trace=True, choices=[Choice((Group(0, count, 1),))])
     assert not mismatches(streamed)[0]
@@ -72,8 +72,8 @@ def _chain() -> Graph:
 
 def test_tiles_need_fewer_bytes_and_no_copies() -> None:
     graph = _chain()
-    whole = compile_model(graph, arch.load("base"), strategy=layerwise)
-    tiled = compile_model(tile(graph, ["conv1", "max_pool1", "conv2"], 3, 2), arch.load("base"), strategy=layerwise)
+    whole = compile_model(graph, arch.load("base"), strategy=whole_maps)
+    tiled = compile_model(tile(graph, ["conv1", "max_pool1", "conv2"], 3, 2), arch.load("base"), strategy=whole_maps)
     assert tiled.arch.act_bytes < 0.7 * whole.arch.act_bytes
     kinds = {task.opcode.name for task in tiled.programs[0].lowered.tasks}
     assert len(tiled.programs[0].lowered.tasks) == 6 * 3 + 1  # slices and joins are addresses
@@ -81,7 +81,7 @@ def test_tiles_need_fewer_bytes_and_no_copies() -> None:
 
 
 def test_tiles_do_not_load_weights_that_are_there() -> None:
-    tiled = compile_model(tile(_chain(), ["conv1", "max_pool1", "conv2"], 1, 3), arch.load("base"), strategy=layerwise)
+    tiled = compile_model(tile(_chain(), ["conv1", "max_pool1", "conv2"], 1, 3), arch.load("base"), strategy=whole_maps)
     lowered, program = tiled.programs[0].lowered, tiled.programs[0].program
     assert len({id(t.weights) for t in lowered.tasks if t.op.startswith("conv1#")}) == 1
     loaded = sum(c["words"] for c in program.commands if c.opcode is Opcode.LOAD_WEIGHTS)
@@ -108,7 +108,7 @@ def test_upsampling_by_parts_of_pixels() -> None:
     graph = seeded(b.build())
     rewritten = tile(graph, [op.name for op in graph.ops], 3, 3)
     _same(graph, rewritten)
-    compiled = compile_model(rewritten, arch.load("tiny"), trace=True, strategy=layerwise)
+    compiled = compile_model(rewritten, arch.load("tiny"), trace=True, strategy=whole_maps)
     assert all(not step.segment.host for step in compiled.steps)
     assert not mismatches(compiled)[0]
 

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from esl_ref import ir
+from esl_ref import inference, ir
 from esl_ref.errors import UnsupportedError
 from esl_ref.executor import run
 from esl_ref.frontends import load
 from esl_ref.frontends.onnx import load_file
 from esl_ref.ir import Act
-from esl_ref.machine import inference
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
 from esl_ref.ops import lookup
 from esl_ref.stimulus import as_in_file, read_inputs

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from esl_ref.axes import in_file_order, in_graph_order
 from esl_ref.errors import ModelError, UnsupportedError
 from esl_ref.floating import FloatGraph
 from esl_ref.floating.executor import run
 from esl_ref.frontends import load
 from esl_ref.frontends.onnx import load_bytes, load_file
-from esl_ref.layout import in_file_order, in_graph_order
 from esl_ref.workloads import workload
 from esl_ref.workloads.floats import float_shape_graph
 from tests.helpers.onnx_cases import Array, model, node, run_onnx

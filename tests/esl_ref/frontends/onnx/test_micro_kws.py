@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from esl_ref import inference
 from esl_ref.executor import run
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
-from esl_ref.machine import inference
 from esl_ref.numerics import Profile
 from esl_ref.ops import lookup
 from esl_ref.stimulus import as_in_file, fit

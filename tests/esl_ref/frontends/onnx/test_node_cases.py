@@ -11,12 +11,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from esl_ref.axes import in_file_order, in_graph_order
 from esl_ref.errors import UnsupportedError
 from esl_ref.executor import run
 from esl_ref.floating import FloatGraph
 from esl_ref.floating.executor import run as run_float
 from esl_ref.frontends.onnx import load_bytes
-from esl_ref.layout import in_file_order, in_graph_order
 from esl_ref.stimulus import as_in_file, fit
 from tests.conftest import shared_data
 from tests.helpers.onnx_cases import Array

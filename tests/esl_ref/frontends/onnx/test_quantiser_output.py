@@ -9,10 +9,10 @@ import numpy as np
 import onnx
 import pytest
 
+from esl_ref import inference
 from esl_ref.executor import run
 from esl_ref.frontends.onnx import load_bytes
 from esl_ref.ir import Graph
-from esl_ref.machine import inference
 from esl_ref.stimulus import as_in_file
 from tests.helpers.onnx_cases import Array, model, node, run_onnx, to_graph_order
 

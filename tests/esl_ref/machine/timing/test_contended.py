@@ -7,8 +7,8 @@ import random
 
 import pytest
 
+from esl_ref.machine.engine_timing import IssueClock
 from esl_ref.machine.timing.contended import walk
-from esl_ref.machine.timing_constants import IssueClock
 from tests.helpers.random_commands import KINDS, make_case
 from tests.helpers.timing_arch import EIGHT
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esl_ref.arch import load
-from esl_ref.machine.timing.constants import ControlTiming
+from esl_ref.machine.engine_timing import EngineTiming
+from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.store_rows import StoreRows
-from esl_ref.machine.timing_constants import EngineTiming
 
 ARCHS = {name: load(name) for name in ("tiny", "base", "wide")}
 

@@ -10,7 +10,7 @@ import pytest
 
 from esl_ref.arch import Arch, load
 from esl_ref.machine.timing import predict
-from esl_ref.machine.timing.constants import MemoryTiming
+from esl_ref.machine.timing.control_timing import MemoryTiming
 from esl_ref.machine.timing.kernel import NEVER
 from esl_ref.machine.timing.pieces import pieces
 from esl_ref.machine.timing.reads import ReadBus

@@ -16,11 +16,11 @@ from esl_ref.arch import Arch
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["EngineTiming", "Free", "Group", "IssueClock", "Issued", "Results", "groups_of"]
+__all__ = ["EngineTiming", "Free", "GroupIssues", "IssueClock", "Issued", "Results", "groups_of"]
 
-# Stages of the datapath: array or unit with its adder tree; requantiser, clamp and table.
+# Register stages from issue to result. The RTL has its own in rtl/pipeline.py; a test compares the two.
 _ADDRESS, _SRAM_READ, _PADDING, _WINDOW, _ARRAY, _ACCUMULATE = 2, 3, 1, 1, 6, 1
-_POST = 1 + 9 + 4
+_POST = 1 + 9 + 4  # input, requantiser, zero point to table
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class EngineTiming:
 
     @classmethod
     def of(cls, arch: Arch) -> EngineTiming:
+        """The constants of one architecture: only the post-processor's width makes a difference."""
         interval = arch.post_interval
         operand = _ADDRESS + _SRAM_READ + _PADDING + _WINDOW
         # A half-width post-processor has one more stage, which picks the slice; its last slice follows the first.
@@ -89,7 +90,7 @@ class Issued:
 
 
 @dataclass(frozen=True)
-class Group:
+class GroupIssues:
     """Issues of one group: `before` the first result; per row of results `columns` of them `pitch` issues apart;
     `between` the last of a row and the first of the next; `after` the last."""
 
@@ -137,7 +138,7 @@ class IssueClock:
             results.append(block)
         return Issued(first, cycle - 1, array * command["groups"], vector * command["groups"], tuple(results))
 
-    def _group(self, group: Group, cycle: int, adds: bool, keeps: bool) -> tuple[int, Results]:
+    def _group(self, group: GroupIssues, cycle: int, adds: bool, keeps: bool) -> tuple[int, Results]:
         interval, words = self.timing.interval, self.arch.header_words
         if adds and keeps:
             interval = max(interval, self.timing.slot_gap)
@@ -154,12 +155,12 @@ class IssueClock:
         return result + 1 + group.after, block
 
 
-def groups_of(command: Command, arch: Arch) -> Group:
+def groups_of(command: Command, arch: Arch) -> GroupIssues:
     """The issues of each of a command's groups."""
     return _issues(command, arch)[0]
 
 
-def _issues(command: Command, arch: Arch) -> tuple[Group, int, int]:
+def _issues(command: Command, arch: Arch) -> tuple[GroupIssues, int, int]:
     """Issues of one group; how many of them feed the array, how many do not."""
     if command.opcode is Opcode.DEPTHWISE_WINDOW:
         return _window(command)
@@ -170,19 +171,19 @@ def _issues(command: Command, arch: Arch) -> tuple[Group, int, int]:
     else:
         pitch = command["ky_count"] * command["kx_count"] * command["chunks"]
         fires = {Opcode.CONV: pitch, Opcode.DEPTHWISE_TAPS: -(-pitch // arch.lanes)}.get(command.opcode, 0)
-    return Group(pitch - 1, rows, columns, pitch, pitch, 0), pixels * fires, pixels * (pitch - fires)
+    return GroupIssues(pitch - 1, rows, columns, pitch, pitch, 0), pixels * fires, pixels * (pitch - fires)
 
 
-def _window(command: Command) -> tuple[Group, int, int]:
+def _window(command: Command) -> tuple[GroupIssues, int, int]:
     passes, cols, chunks = command["passes"], command["cols"], command["chunks"]
     fire_row, fire_col = command["fire_row"], command["fire_col"]
     if fire_row >= passes:  # rows that only enter the line buffers
-        return Group(0, 0, 0, 0, 0, passes * cols), 0, passes * cols
+        return GroupIssues(0, 0, 0, 0, 0, passes * cols), 0, passes * cols
     rows = (passes - 1 - fire_row) // command["oy_rows"] + 1
     columns = (cols - 1 - fire_col) // command["col_stride"] + 1
     tail = cols - 1 - fire_col - (columns - 1) * command["col_stride"]  # columns visited after a row's last result
     last_row = fire_row + (rows - 1) * command["oy_rows"]
-    group = Group(
+    group = GroupIssues(
         before=fire_row * cols + fire_col + chunks - 1,
         rows=rows,
         columns=columns,

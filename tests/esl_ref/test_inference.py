@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 import esl_ref
-from esl_ref import executor, frontends
+from esl_ref import executor, frontends, inference
 from esl_ref.arch import PRESETS
-from esl_ref.machine import inference
 
 EMBEDDED = Path(esl_ref.__file__).parent / "models" / "embedded" / "embedded.tflite"
 DATA = Path(os.environ.get("ESL_REF_DATA", Path(esl_ref.__file__).parents[2] / "shared" / "data"))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from esl_ref.arch import Arch
 from esl_ref.program.fields import COMMAND_BYTES
+from esl_ref.program.image import PROFILE_RECORD
 
 __all__ = ["PAGE_BYTES", "ControlTiming", "MemoryTiming"]
 
@@ -28,6 +29,7 @@ class MemoryTiming:
 
     @property
     def delay(self) -> int:
+        """The latency, of which no memory has less than two cycles."""
         return max(self.latency, 2)
 
 
@@ -38,7 +40,6 @@ class ControlTiming:
     splitter        from a transfer's acceptance to its first burst being taken
     address         from a burst being taken to its address on the bus
     word_to_head    from the last word of a command to the command at the head of its empty queue
-    refill          from a command leaving the head to the next one there
     ram_words       bus words of a command, which leave the queue's RAM one per cycle
     take_to_ask     from a load or store leaving its queue to its request
     loads_ahead     loads asked for whose predecessor's data still arrives
@@ -54,7 +55,6 @@ class ControlTiming:
     splitter: int
     address: int
     word_to_head: int
-    refill: int
     ram_words: int
     take_to_ask: int
     loads_ahead: int
@@ -71,8 +71,8 @@ class ControlTiming:
         """`store_read` as in EngineTiming."""
         beats, words = max(1, arch.lanes // arch.axi_bytes), COMMAND_BYTES // arch.axi_bytes
         return cls(
-            splitter=1, address=1, word_to_head=3, refill=words + 2, ram_words=words, take_to_ask=2,
+            splitter=1, address=1, word_to_head=3, ram_words=words, take_to_ask=2,
             loads_ahead=2, aligner=2, unpack_bytes=2 * max(arch.lanes, arch.axi_bytes),
             held=6, stores_ahead=4, read_to_beat=store_read + 1,
-            vectors=-(-(store_read + 1) // beats) + 1, record_beats=64 // arch.axi_bytes,
+            vectors=-(-(store_read + 1) // beats) + 1, record_beats=PROFILE_RECORD // arch.axi_bytes,
         )  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esl_ref.layout import file_shape, in_file_order, in_graph_order
+from esl_ref.axes import file_shape, in_file_order, in_graph_order
 
 
 @given(st.permutations(range(4)))
