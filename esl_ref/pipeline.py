@@ -11,6 +11,7 @@ from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.fold import fold_padding
 from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
+from esl_ref.compiler.narrow import turned
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.compiler.weights import FINENESS
@@ -22,9 +23,9 @@ from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
 from esl_ref.planner.storage import check_budget
-from esl_ref.rewrite import Rewriting, WholePools, rewritten
+from esl_ref.rewrite import Plain, Rewriting, rewritten
 
-__all__ = ["METHODS", "Planned", "compile_model", "plan_model"]
+__all__ = ["METHODS", "Planned", "as_they_stand", "compile_model", "noted", "plan_model"]
 
 _STRATEGIES: dict[str, Callable[..., Choice]] = {"rows": row_streamed, "layerwise": spilling, "mdfi": whole_maps}
 METHODS = ("joint", *_STRATEGIES, *REWRITERS)
@@ -126,7 +127,7 @@ def _rewritten(
         except PlanError as reason:
             error = reason
             continue
-        plans.append(Planned(_noted(compiled, found.steps), method, found.decisions, found.predicted, memory))
+        plans.append(Planned(noted(compiled, found.steps), method, found.decisions, found.predicted, memory))
     if plans:
         return min(plans, key=lambda p: (p.cycles, p.height))
     assert error is not None
@@ -135,7 +136,7 @@ def _rewritten(
     raise PlanError(f"method {method} does not apply: {error.what}", where=error.where) from error
 
 
-def _noted(compiled: Compiled, steps: tuple[Rewriting, ...]) -> Compiled:
+def noted(compiled: Compiled, steps: tuple[Rewriting, ...]) -> Compiled:
     """What was compiled from a rewritten graph, with the rewriting in its choices, so that they suit the model."""
     noted = (
         replace(s, choice=replace(s.choice, rewriting=steps)) if isinstance(s, ProgramStep) else s
@@ -151,8 +152,8 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort, memory: M
     except BudgetError as error:
         best = error
     if sram is not None and not (isinstance(best, Planned) and _all_whole(best)):
-        undivided = _whole_pools(graph, arch)
-        tries = [(method, undivided) for method in ("rows", "layerwise") if undivided]
+        plain = as_they_stand(graph, arch)
+        tries = [(method, plain) for method in ("rows", "layerwise") if plain]
         for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
             try:
                 other = _after(graph, steps, arch, method, sram, effort, memory)
@@ -174,13 +175,16 @@ def _after(
     found = plan_model(rewritten(graph, steps), arch, method, sram=sram, effort=effort, memory=memory)
     if not steps:
         return found
-    return replace(found, compiled=_noted(found.compiled, steps), decisions=("pools left whole", *found.decisions))
+    decisions = ("operators run as they stand", *found.decisions)
+    return replace(found, compiled=noted(found.compiled, steps), decisions=decisions)
 
 
-def _whole_pools(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
-    """The step that keeps pools from being divided, with maps between, if any are."""
-    pools = divided(graph, arch) - graph.whole_pools
-    return (WholePools(tuple(sorted(pools))),) if pools else ()
+def as_they_stand(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
+    """The step that keeps operators from being run in ways of more bytes, if any are: pools from being divided, with
+    maps between, and narrow maps from being turned into one row, which cannot stream."""
+    folded = fold_padding(graph)
+    ops = divided(graph, arch) | turned(folded)
+    return (Plain(tuple(sorted(ops))),) if ops else ()
 
 
 def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetError:

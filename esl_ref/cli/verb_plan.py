@@ -47,22 +47,16 @@ def _effort(seconds: float | None, seed: int) -> Iterator[Effort]:
 
 def _points(graph: Graph, arch: Arch, effort: Effort) -> tuple[list[Point], list[dict[str, Any]]]:
     """The model's front, and its points as records that `--plan` reads."""
-    from esl_ref.compiler.model import prepare
-    from esl_ref.compiler.sizing import Sizing, scratch_bytes
     from esl_ref.planner import saved
-    from esl_ref.planner.choose import pareto
-    from esl_ref.planner.points import joined
+    from esl_ref.tradeoffs import model_front
 
-    folded, shaped, _, lowered = prepare(graph, arch)
-    sizing = Sizing(shaped, tuple(lowered.values()), scratch_bytes(arch))
-    points = joined([pareto(folded, low, sizing, effort) for low in lowered.values()])
-    lows = list(lowered.values())
+    found = model_front(graph, arch, effort)
     records = [
         {"arena": p.arena, "on_chip": p.on_chip, "cycles": p.cycles, "traffic": p.traffic,
          "plan": saved.as_record(lows, p.choices)}
-        for p in points
+        for p, lows in found
     ]  # fmt: skip
-    return points, records
+    return [point for point, _ in found], records
 
 
 def _pareto(graph: Graph, arch: Arch, effort: Effort, files: dict[str, Path | None]) -> None:
@@ -122,13 +116,15 @@ def _contradictions(given: dict[str, Any], shapes: bool) -> None:
 def _planned(graph: Graph, arch: Arch, effort: Effort, given: dict[str, Any]) -> tuple[Compiled, tuple[str, ...]]:
     """The model compiled as the options ask for, and what was decided about it."""
     from esl_ref.pipeline import compile_model, plan_model
-    from esl_ref.planner import choose, saved
+    from esl_ref.planner import saved
+    from esl_ref.tradeoffs import plan_within_slack
 
     if given["plan_file"]:
         choices = saved.read(given["plan_file"], graph, arch)
         return compile_model(graph, arch, sram=given["sram"], choices=choices), ()
     if given["cycles_slack"] is not None:
-        return compile_model(graph, arch, strategy=choose.within_slack(given["cycles_slack"], effort)), ()
+        planned = plan_within_slack(graph, arch, given["cycles_slack"], effort)
+        return planned.compiled, planned.decisions
     planned = plan_model(graph, arch, given["method"], sram=given["sram"], effort=effort)
     return planned.compiled, planned.decisions
 

@@ -14,6 +14,7 @@ from esl_ref.compiler import lower_conv, lower_move, lower_pool
 from esl_ref.compiler.bind import Binder
 from esl_ref.compiler.context import Context
 from esl_ref.compiler.fan_in import fan_ins, interleaved
+from esl_ref.compiler.narrow import turned
 from esl_ref.compiler.parts import narrowed
 from esl_ref.compiler.segments import Segment
 from esl_ref.compiler.tasks import Task, Weights
@@ -63,6 +64,15 @@ class Lowered:
         """The same with every result in a storage of its own, none written in place over an operand: what is parked in
         external memory is written by one group of tasks only."""
         return lower(self.graph, self.segment, self.arch, in_place=False, columns=self.columns)
+
+    @cached_property
+    def upright(self) -> Lowered:
+        """The same with maps one pixel wide as they stand, if any is turned into one row."""
+        names = turned(self.graph)
+        if not names:
+            return self
+        graph = self.graph.replace(plain=self.graph.plain | names)
+        return lower(graph, self.segment, self.arch, columns=self.columns)
 
 
 def _fused_tables(graph: Graph, segment: Segment) -> dict[str, ir.Table]:

@@ -14,6 +14,7 @@ from esl_ref.compiler.context import Context
 from esl_ref.compiler.geometry import kernel_rows_inside
 from esl_ref.compiler.lower_depthwise import as_depthwise, by_phases, cycles_of, spread_of
 from esl_ref.compiler.lower_move import packed
+from esl_ref.compiler.narrow import runs_as_one_row
 from esl_ref.compiler.packing import addends, conv_runs, pack_conv
 from esl_ref.compiler.side_by_side import best_count, repeated, widened
 from esl_ref.compiler.tasks import Parts, Share, Task
@@ -27,17 +28,12 @@ from esl_ref.program.fields import Opcode
 __all__ = ["conv2d", "depthwise", "fully_connected"]
 
 
-def _along_row(ifm: View, ofm: View, kernel: tuple[int, int]) -> bool:
-    """One-pixel-wide maps run as one row: their kernel's bytes become one run, their window needs no line buffers."""
-    return ifm.width == ofm.width == 1 and kernel[1] == 1 and ifm.height > 1
-
-
 def _task(ctx: Context, op: ir.Conv2D | ir.DepthwiseConv2D, layer_macs: int, ifm: View | None = None) -> Task:
     """A CONV task without weights: geometry and post-processing. `ifm`: what it reads, if not the operator's input."""
     ifm, ofm = ifm or ctx.ifm(op), ctx.ofm(op)
     kernel = (op.weight.shape[1], op.weight.shape[2]) if isinstance(op, ir.Conv2D) else op.weight.shape[:2]
     stride, dilation, origin = op.stride, op.dilation, (-op.padding.top, -op.padding.left)
-    if _along_row(ifm, ofm, kernel) and origin[1] == 0:
+    if runs_as_one_row(ctx.graph, op):
         ifm, ofm = ifm.transposed(), ofm.transposed()
         kernel, stride, dilation, origin = (1, kernel[0]), (1, stride[0]), (1, dilation[0]), (0, origin[0])
     return Task(

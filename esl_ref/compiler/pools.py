@@ -5,8 +5,8 @@ A maximum over a rectangle is the maximum over its columns of the maxima over it
 at the price of a map between the two. And where one pool covers another of the same map, it is a smaller one of that
 pool's result: pools of 5, 9 and 13 (spatial pyramids) are three of 5, one behind the other. Padding never wins, so both
 hold at borders. This is a pass over the integer graph: the maps between are tensors like any other, which the planner
-streams, places and counts, and which golden computes. `Graph.whole_pools` names pools that get no map between, where
-its bytes are worth more than the cycles.
+streams, places and counts, and which golden computes. `Graph.plain` names pools that get no map between, where its
+bytes are worth more than the cycles.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _behind(small: MaxPool, large: MaxPool) -> MaxPool:
 def _rows_then_columns(graph: Graph, arch: Arch) -> Graph:
     ops: list[Op] = []
     tensors: dict[str, Tensor] = dict(graph.tensors)
-    pools = {op.name for op in _pools(graph)} - graph.whole_pools
+    pools = {op.name for op in _pools(graph)} - graph.plain
     for op in graph.ops:
         first = _first_step(graph, op, arch) if isinstance(op, MaxPool) and op.name in pools else None
         if first is None:

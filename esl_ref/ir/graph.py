@@ -24,7 +24,8 @@ class Graph:
 
     `fan_in` names operators that may sum over the parts of their input, a concatenation along channels, one by one:
     the compiler then keeps partial sums instead of the whole input (see `esl_ref.rewrite`). Values are the same.
-    `whole_pools` names maximum pools that the compiler must not run in steps (see `esl_ref.compiler.pools`).
+    `plain` names operators that the compiler must run as they stand, not in a way of fewer cycles and more bytes: pools
+    in steps (`esl_ref.compiler.pools`), maps one pixel wide turned into one row (`esl_ref.compiler.narrow`).
     `heads` are the detection heads that the host applies to the real values of outputs, in the order of the model.
     """
 
@@ -36,7 +37,7 @@ class Graph:
     profile: Profile = Profile.TFLITE
     notes: tuple[str, ...] = field(default=())
     fan_in: frozenset[str] = frozenset()
-    whole_pools: frozenset[str] = frozenset()
+    plain: frozenset[str] = frozenset()
     heads: tuple[Head, ...] = ()
 
     def __post_init__(self) -> None:

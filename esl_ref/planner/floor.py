@@ -21,9 +21,9 @@ __all__ = ["least_arena"]
 def least_arena(lowered: Lowered, arch: Arch) -> tuple[int, str]:
     """(bytes, operator that needs them) below which no plan of a segment gets on the machine that plans are made for.
 
-    Results may lie over operands or apart: the smaller need counts.
+    Results may lie over operands or apart, narrow maps run as one row or as they stand: the smallest need counts.
     """
-    return min(max(_needs(low, arch), key=lambda need: need[0]) for low in (lowered, lowered.spread))
+    return min(max(_needs(low, arch), key=lambda need: need[0]) for low in (lowered, lowered.spread, lowered.upright))
 
 
 def _needs(lowered: Lowered, arch: Arch) -> Iterator[tuple[int, str]]:

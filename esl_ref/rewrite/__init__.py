@@ -7,7 +7,7 @@ whatever runs a graph (golden, compiler, ESL machine, RTL) runs the rewritten on
 
 from esl_ref.rewrite.boxes import Box, grid
 from esl_ref.rewrite.channels import split_channels
-from esl_ref.rewrite.steps import Rewriting, Split, Tile, WholePools, rewritten
+from esl_ref.rewrite.steps import Plain, Rewriting, Split, Tile, rewritten
 from esl_ref.rewrite.tile import tile
 
-__all__ = ["Box", "Rewriting", "Split", "Tile", "WholePools", "grid", "rewritten", "split_channels", "tile"]
+__all__ = ["Box", "Plain", "Rewriting", "Split", "Tile", "grid", "rewritten", "split_channels", "tile"]

@@ -12,7 +12,7 @@ from esl_ref.ir import Graph
 from esl_ref.rewrite.channels import split_channels
 from esl_ref.rewrite.tile import tile
 
-__all__ = ["Rewriting", "Split", "Tile", "WholePools", "as_records", "from_records", "rewritten"]
+__all__ = ["Plain", "Rewriting", "Split", "Tile", "as_records", "from_records", "rewritten"]
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Split:
 
 
 @dataclass(frozen=True)
-class WholePools:
-    """Maximum pools that the compiler leaves as they are, see `esl_ref.compiler.pools`."""
+class Plain:
+    """Operators that the compiler runs as they stand, see `Graph.plain`."""
 
     ops: tuple[str, ...]
 
     def on(self, graph: Graph) -> Graph:
         """`graph` with it noted: what is computed stays the same, only the compiler looks at it."""
-        return graph.replace(whole_pools=graph.whole_pools | set(self.ops))
+        return graph.replace(plain=graph.plain | set(self.ops))
 
 
-Rewriting: TypeAlias = Tile | Split | WholePools
+Rewriting: TypeAlias = Tile | Split | Plain
 
 
 def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:
@@ -76,7 +76,7 @@ def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple
             if "parts" in record:
                 found.append(Split(ops, int(record["parts"]), bool(record["sums"])))
             elif set(record) == {"ops"}:
-                found.append(WholePools(ops))
+                found.append(Plain(ops))
             else:
                 found.append(Tile(ops, int(record["high"]), int(record["wide"])))
         except (KeyError, TypeError, ValueError) as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -50,6 +50,9 @@ class _Maker:
             if make is None:
                 raise UnsupportedError(f"{node.kind.value} has no integer operator", where=f"node '{node.name}'")
             self.zeros[node.name] = self.zeros[node.inputs[0]]
+            if node.kind in _SHAPE_OF_INPUT:  # a dense layer's result is a row, whatever the shape graph says
+                shape = self.tensors[node.inputs[0]].shape
+                self.tensors[node.name] = replace(self.tensors[node.name], shape=shape)
             self.ops.append(make(self, node))
         inputs = tuple(n.name for n in self.shapes.nodes if n.kind is Kind.INPUT)
         return Graph(self.shapes.name, self.tensors, tuple(self.ops), inputs, self.shapes.outputs)
@@ -173,6 +176,7 @@ def _softmax(m: _Maker, node: Node) -> Op:
     return ir.Softmax(**m.names(node), multiplier=1 << 30, shift=23, diff_min=-124)
 
 
+_SHAPE_OF_INPUT = (Kind.TABLE, Kind.SOFTMAX)
 _Make: TypeAlias = Callable[[_Maker, Node], Op]
 _MAKERS: dict[Kind, _Make] = {
     Kind.CONV: _conv, Kind.DEPTHWISE: _depthwise, Kind.DENSE: _dense, Kind.MAX_POOL: _max_pool,

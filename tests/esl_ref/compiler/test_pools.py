@@ -17,7 +17,7 @@ from esl_ref.ir import Act, Graph, MaxPool, Padding, Tensor
 from esl_ref.machine.timing import predict
 from esl_ref.pipeline import compile_model, plan_model
 from esl_ref.planner import saved
-from esl_ref.rewrite import WholePools, steps
+from esl_ref.rewrite import Plain, steps
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
 from tests.helpers.networks import check
@@ -110,7 +110,7 @@ def test_on_the_machine_whole_and_in_strips() -> None:
     b.conv(16, 1)
     graph = seeded(b.build())
     fast = check(graph, BASE)
-    whole = check(WholePools(("max_pool1",)).on(graph), BASE)
+    whole = check(Plain(("max_pool1",)).on(graph), BASE)
     cycles = [predict(c.programs[0].program).cycles for c in (fast, whole)]
     assert cycles[0] < 0.55 * cycles[1]
     assert "max_pool1:columns" in fast.graph.tensors and "max_pool1:columns" not in whole.graph.tensors
@@ -131,7 +131,7 @@ def test_pools_stay_whole_where_a_budget_asks_for_it() -> None:
     with pytest.raises(BudgetError):
         plan_model(graph, BASE, "rows", sram=6_600)
     planned = plan_model(graph, BASE, sram=6_600)
-    assert planned.decisions[1] == "pools left whole"
+    assert planned.decisions[1] == "operators run as they stand"
     choices = [step.choice for step in planned.compiled.programs]
     assert "max_pool1:columns" not in check(graph, BASE, choices).graph.tensors
     (record,) = saved.as_record([step.lowered for step in planned.compiled.programs], choices)
