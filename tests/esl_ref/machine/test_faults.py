@@ -110,7 +110,10 @@ def test_bus_errors(address, code, index):
 
 
 def test_faults_can_be_for_one_direction():
-    run(faults=[BusFault(BASES.base[1], BASES.base[1], reads=False)])
+    """A fault of writes leaves the loads from there alone; one of reads does not."""
+    result = run(faults=[BusFault(BASES.base[1], BASES.base[1], reads=False)])
+    assert result.commands == len(PROGRAM.commands)
+    assert_stops(E.LOAD_BUS, LOAD_ROWS, faults=[BusFault(BASES.base[1], BASES.base[1])])
 
 
 def test_no_end_and_no_memory_behind():
@@ -125,7 +128,7 @@ def test_program_runs_after_a_fault():
     machine = Machine(ARCH)
     with pytest.raises(MachineFault):
         machine.run(PROGRAM, memory, BASES, faults=[BusFault(BASES.base[2], BASES.base[2])])
-    machine.run(PROGRAM, memory, BASES)
+    assert machine.run(PROGRAM, memory, BASES).commands == len(PROGRAM.commands)
 
 
 def test_hook_sees_every_byte_written():

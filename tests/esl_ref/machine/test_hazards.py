@@ -104,7 +104,7 @@ def test_knowledge_is_transitive():
     commands = list(GOOD)
     commands[3] = commands[3].replace(need_compute=0)
     commands[6] = commands[6].replace(need_store=0)
-    execute(pipeline(*commands), {"x": X})
+    assert (execute(pipeline(*commands), {"x": X}).outputs["y"] == X).all()
 
 
 def test_error_names_command_buffer_and_bytes():
