@@ -99,6 +99,7 @@ OPERATORS: dict[str, OperatorSpec] = {
     "STRIDED_SLICE": _op(2, "StridedSliceOptions", _MASKS),
     "SUB": _op(2, "SubOptions", _ACTIVATION),
     "TANH": _op(2),
+    "TILE": _op(2, "TileOptions"),
     "TRANSPOSE": _op(2, "TransposeOptions"),
     "UNPACK": _op(2, "UnpackOptions", {"num": 1, "axis": 0}),
 }

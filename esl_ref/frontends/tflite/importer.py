@@ -14,7 +14,7 @@ from esl_ref.detection.heads import Head, from_plain
 from esl_ref.errors import EslError, ModelError, UnsupportedError
 from esl_ref.floating import FloatGraph
 from esl_ref.frontends.passes import run_passes
-from esl_ref.frontends.tflite import conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
+from esl_ref.frontends.tflite import blocks, conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
@@ -40,6 +40,7 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "CUSTOM(ESL_RESIZE_NEAREST)": custom.resize_nearest,
     "CUSTOM(ESL_TABLE)": custom.table,
     "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
+    "DEPTH_TO_SPACE": blocks.depth_to_space,
     "DEQUANTIZE": tail.dequantize,
     "EXPAND_DIMS": moves.reshape,
     "FULLY_CONNECTED": dense.fully_connected,
@@ -62,13 +63,16 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "RESIZE_NEAREST_NEIGHBOR": resize.resize_nearest_neighbor,
     "SLICE": moves.slice_,
     "SOFTMAX": tail.softmax,
+    "SPACE_TO_DEPTH": blocks.space_to_depth,
     "SPLIT": moves.split,
     "SPLIT_V": moves.split,
     "SQUEEZE": moves.reshape,
     "STRIDED_SLICE": moves.strided_slice,
     "SUB": elementwise.sub,
     "TANH": unary.tanh,
+    "TILE": blocks.tile,
     "TRANSPOSE": moves.transpose,
+    "UNPACK": blocks.unpack,
 }
 
 

@@ -60,6 +60,10 @@ def _moves() -> bytes:
     turned = op("TRANSPOSE", [part, ints([0, 2, 1, 3])], (1, 2, 3, 2))
     larger = op("RESIZE_NEAREST_NEIGHBOR", [turned, ints([4, 6])], (1, 4, 6, 2))
     joined = op("CONCATENATION", [larger, larger], (1, 4, 6, 4), axis=3)
+    deep = op("SPACE_TO_DEPTH", [joined], (1, 2, 3, 16), block_size=2)
+    joined = op("DEPTH_TO_SPACE", [deep], (1, 4, 6, 4), block_size=2)
+    joined = op("TILE", [joined, ints([1, 2, 1, 1])], (1, 8, 6, 4))
+    joined, _ = (op("SLICE", [joined, ints([0, y, 0, 0]), ints([1, 4, 6, 4])], (1, 4, 6, 4)) for y in (4, 0))
     flat = op("RESHAPE", [joined, ints([1, 96])], (1, 96), new_shape=[1, 96])
     return w.finish([x], [op("TANH", [flat], (1, 96))])
 
