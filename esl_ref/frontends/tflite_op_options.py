@@ -84,6 +84,7 @@ OPERATORS: dict[str, OperatorSpec] = {
     "PADV2": _op(2, "PadV2Options"),
     "PRELU": _op(1),
     "QUANTIZE": _op(2, "QuantizeOptions"),
+    "REDUCE_MAX": _op(2, "ReducerOptions", {"keep_dims": False}),
     "RELU": _op(2),
     "RELU6": _op(2),
     "RELU_N1_TO_1": _op(1),

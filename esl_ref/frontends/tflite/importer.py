@@ -14,7 +14,20 @@ from esl_ref.detection.heads import Head, from_plain
 from esl_ref.errors import EslError, ModelError, UnsupportedError
 from esl_ref.floating import FloatGraph
 from esl_ref.frontends.passes import run_passes
-from esl_ref.frontends.tflite import blocks, conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
+from esl_ref.frontends.tflite import (
+    blocks,
+    conv,
+    custom,
+    dense,
+    elementwise,
+    moves,
+    pool,
+    prelu,
+    reduce,
+    resize,
+    tail,
+    unary,
+)
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
@@ -55,7 +68,9 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "PACK": moves.pack,
     "PAD": moves.pad,
     "PADV2": moves.pad,
+    "PRELU": prelu.prelu,
     "QUANTIZE": tail.quantize,
+    "REDUCE_MAX": reduce.reduce_max,
     "RELU": unary.relu,
     "RELU6": unary.relu6,
     "RELU_N1_TO_1": unary.relu_n1_to_1,

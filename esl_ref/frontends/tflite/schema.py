@@ -80,6 +80,7 @@ OPTION_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MEAN": ("ReducerOptions", ("KeepDims",)),
     "MUL": ("MulOptions", _FUSED),
     "PACK": ("PackOptions", ("ValuesCount", "Axis")),
+    "REDUCE_MAX": ("ReducerOptions", ("KeepDims",)),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("AlignCorners", "HalfPixelCenters")),
     "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", ("BlockSize",)),
