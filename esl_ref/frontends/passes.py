@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from esl_ref.frontends.lift import lift_sequences
 from esl_ref.ir import Add, Graph, Maximum, Minimum, Mul, Op, Reshape, ResizeNearest, Table, Tensor
 from esl_ref.ops import check_accumulators, lookup
 
@@ -63,11 +64,16 @@ def _joined(op: Op, made: dict[str, Op], graph: Graph) -> Op:
 
 def join_moves(graph: Graph) -> Graph:
     """Reshapes one after the other are one, and so are nearest resizes with nothing but reshapes between them:
-    converters write an upsampling as two, of rows and of columns."""
+    converters write an upsampling as two, of rows and of columns. What reads a reshape to the same shape reads its
+    input."""
     made: dict[str, Op] = {}
+    same: dict[str, str] = {}
     for op in graph.ops:
-        made[op.outputs[0]] = _joined(op, made, graph)
-    return graph.replace(ops=tuple(made[op.outputs[0]] for op in graph.ops))
+        op = dataclasses.replace(op, inputs=tuple(same.get(name, name) for name in op.inputs))
+        made[op.outputs[0]] = new = _joined(op, made, graph)
+        if isinstance(new, Reshape) and graph.tensors[new.inputs[0]].shape == graph.tensors[new.outputs[0]].shape:
+            same[new.outputs[0]] = new.inputs[0]
+    return graph.replace(ops=tuple(made.values()))
 
 
 def remove_unused(graph: Graph) -> Graph:
@@ -90,7 +96,7 @@ def prove_accumulators(graph: Graph) -> Graph:
 
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (
-    constant_operand_to_table, join_moves, remove_unused, prove_accumulators,
+    constant_operand_to_table, lift_sequences, join_moves, remove_unused, prove_accumulators,
 )  # fmt: skip
 
 
