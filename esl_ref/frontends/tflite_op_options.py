@@ -85,6 +85,7 @@ OPERATORS: dict[str, OperatorSpec] = {
     "PRELU": _op(1),
     "QUANTIZE": _op(2, "QuantizeOptions"),
     "REDUCE_MAX": _op(2, "ReducerOptions", {"keep_dims": False}),
+    "REDUCE_PROD": _op(2, "ReducerOptions", {"keep_dims": False}),
     "RELU": _op(2),
     "RELU6": _op(2),
     "RELU_N1_TO_1": _op(1),

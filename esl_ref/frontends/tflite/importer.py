@@ -33,7 +33,7 @@ from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
 from esl_ref.frontends.tflite.fold import fold
 from esl_ref.frontends.tflite.reader import METADATA_PREFIX, read_bytes, read_file
-from esl_ref.frontends.tflite.schema import FileModel, FileOperator
+from esl_ref.frontends.tflite.schema import FIXED, FileModel, FileOperator
 from esl_ref.ir import Graph
 
 __all__ = [
@@ -146,6 +146,9 @@ def _walk(ctx: C, gone: frozenset[int], importers: Importers[C]) -> tuple[tuple[
         if tensor.shape[:1] != (1,):
             raise UnsupportedError(f"input '{tensor.name}' has shape {list(tensor.shape)}", where=model.path,
                                    hint="a leading batch dimension of 1 is needed")  # fmt: skip
+        if tensor.open_axes:
+            raise UnsupportedError(f"input '{tensor.name}' leaves axes {list(tensor.open_axes)} open", where=model.path,
+                                   hint=FIXED)  # fmt: skip
     _refuse(model.path, _convert(ctx, gone, importers))
     return inputs, _interface(ctx, model.outputs)
 

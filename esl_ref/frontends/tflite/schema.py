@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["FileModel", "FileOperator", "FileTensor", "OPTION_FIELDS"]
+__all__ = ["FIXED", "FileModel", "FileOperator", "FileTensor", "OPTION_FIELDS"]
+
+
+FIXED = "convert the model with a fixed input shape; only the batch may be open"
+"""What to do about sizes that a file leaves open."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class FileTensor:
     axis: int
     data: npt.NDArray[Any] | None
     variable: bool
+
+    @property
+    def open_axes(self) -> tuple[int, ...]:
+        """Axes behind the batch whose size nobody knows: open, and 1 only for want of a size."""
+        sizes = enumerate(zip(self.shape, self.dynamic, strict=True))
+        return tuple(axis for axis, (size, free) in sizes if axis and free and size == 1)
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,7 @@ OPTION_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MUL": ("MulOptions", _FUSED),
     "PACK": ("PackOptions", ("ValuesCount", "Axis")),
     "REDUCE_MAX": ("ReducerOptions", ("KeepDims",)),
+    "REDUCE_PROD": ("ReducerOptions", ("KeepDims",)),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("AlignCorners", "HalfPixelCenters")),
     "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
     "SPACE_TO_DEPTH": ("SpaceToDepthOptions", ("BlockSize",)),

@@ -51,3 +51,15 @@ def test_a_causal_convolution_reads_its_padding_without_reshapes_between() -> No
     n.w.add_op("CONV_2D", [raised, k], [y], padding="VALID")
     graph = n.check([y], machine=True)
     assert [type(op) for op in graph.ops] == [Reshape, Pad, Conv2D]
+
+
+def test_rows_of_a_dense_layer_are_no_batch() -> None:
+    """Keras' Dense of [-1, L, C] is a matrix of L rows between reshapes."""
+    n = Net()
+    x, rows, made, y = n.x((1, 6, 5)), n.y((6, 5)), n.y((6, 4), scale=60.0), n.y((1, 6, 4), scale=60.0)
+    weights = n.w.add_tensor("w", (4, 5), "int8", data=np.arange(-10, 10).reshape(4, 5).astype(np.int8), scale=0.5)
+    n.w.add_op("RESHAPE", [x, n.ints(6, 5)], [rows], new_shape=[6, 5])
+    n.w.add_op("FULLY_CONNECTED", [rows, weights, -1], [made])
+    n.w.add_op("RESHAPE", [made, n.ints(1, 6, 4)], [y], new_shape=[1, 6, 4])
+    graph = n.check([y], machine=True)
+    assert not any(host_reason(op, graph) for op in graph.ops)

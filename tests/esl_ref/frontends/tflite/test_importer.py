@@ -84,6 +84,16 @@ def test_an_open_batch_becomes_one_and_its_shape_arithmetic_vanishes() -> None:
     assert set(graph.tensors) == {"x", "y"}
 
 
+def test_a_map_of_open_size_is_refused() -> None:
+    """Its rows and columns are 1 in the file for want of a size: a network of 1 x 1 maps is not what was meant."""
+    w = TFLiteWriter()
+    x = w.add_tensor("x", (1, 1, 1, 3), "int8", scale=0.5, shape_signature=(-1, -1, -1, 3))
+    y = w.add_tensor("y", (1, 1, 1, 3), "int8", scale=0.5, shape_signature=(-1, -1, -1, 3))
+    w.add_op("RELU", [x], [y])
+    with pytest.raises(UnsupportedError, match=r"input 'x' leaves axes \[1, 2\] open; convert the model with a fixed"):
+        load_bytes(w.finish([x], [y]))
+
+
 def test_open_dimensions_follow_the_producer() -> None:
     """A tensor declared [1, 1] with open dimensions takes the shape its operator computes, on every later use."""
     w = TFLiteWriter()
