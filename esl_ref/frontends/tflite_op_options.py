@@ -62,6 +62,7 @@ _RESIZE: dict[str, Default] = {"align_corners": False, "half_pixel_centers": Fal
 OPERATORS: dict[str, OperatorSpec] = {
     "ADD": _op(2, "AddOptions", _ACTIVATION),
     "AVERAGE_POOL_2D": _POOL,
+    "BATCH_TO_SPACE_ND": _op(2, "BatchToSpaceNDOptions"),
     "CONCATENATION": _op(2, "ConcatenationOptions", _ACTIVATION, {"axis": 0}),
     "CONV_2D": _op(3, "Conv2DOptions", _WINDOW, _DILATION),
     "DEPTHWISE_CONV_2D": _op(3, "DepthwiseConv2DOptions", _WINDOW, _DILATION, {"depth_multiplier": 1}),
@@ -95,6 +96,7 @@ OPERATORS: dict[str, OperatorSpec] = {
     "SHAPE": _op(1, "ShapeOptions", {"out_type": "INT32"}),
     "SLICE": _op(2, "SliceOptions"),
     "SOFTMAX": _op(2, "SoftmaxOptions", {"beta": 1.0}),
+    "SPACE_TO_BATCH_ND": _op(2, "SpaceToBatchNDOptions"),
     "SPACE_TO_DEPTH": _op(2, "SpaceToDepthOptions", {"block_size": 1}),
     "SPLIT": _op(2, "SplitOptions", {"num_splits": 1}),
     "SQUEEZE": _op(1, "SqueezeOptions", vectors=("squeeze_dims",)),

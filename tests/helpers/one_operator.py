@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from esl_ref.stimulus import as_in_file, fit
 from tests.helpers.oracles import run_micro
 
 __all__ = ["SHAPE", "Net"]
+
+Oracle = Callable[[bytes, Sequence[Any]], Sequence[Any]]
 
 SHAPE = (1, 3, 4, 2)
 
@@ -40,13 +42,16 @@ class Net:
     def y(self, shape: tuple[int, ...], dtype: str = "int8", zero: int = 5, scale: float = 0.5) -> int:
         return self.w.add_tensor(f"y{shape}", shape, dtype, scale=scale, zero_point=zero)
 
-    def check(self, outputs: list[int], seed: int = 0, machine: bool = False) -> Graph:
-        """Every output equals tflite-micro's on random inputs, on the ESL machine, too, if asked for."""
-        return self.compare(outputs, None, seed, machine)
-
-    def compare(self, outputs: list[int], expected: Any, seed: int = 0, machine: bool = False) -> Graph:
-        """Every output equals `expected(*inputs)`; None: tflite-micro's."""
+    def check(self, outputs: list[int], seed: int = 0, machine: bool = False, oracle: Oracle = run_micro) -> Graph:
+        """Every output equals the interpreter's on random inputs, on the ESL machine, too, if asked for."""
         model = self.w.finish(self.inputs, outputs)
+        return self._compare(model, lambda *given: oracle(model, given), seed, machine)
+
+    def compare(self, outputs: list[int], expected: Callable[..., Any], machine: bool = False) -> Graph:
+        """Every output equals `expected(*inputs)`."""
+        return self._compare(self.w.finish(self.inputs, outputs), expected, 0, machine)
+
+    def _compare(self, model: bytes, expected: Callable[..., Sequence[Any]], seed: int, machine: bool) -> Graph:
         graph, rng = load_bytes(model), np.random.default_rng(seed)
         given = []
         for name in graph.inputs:
@@ -54,7 +59,7 @@ class Net:
             kind: Any = np.uint8 if t.file_offset else np.int8
             info = np.iinfo(kind)
             given.append(rng.integers(info.min, info.max, t.shape, kind, endpoint=True))
-        wanted: Sequence[Any] = run_micro(model, given) if expected is None else expected(*given)
+        wanted = expected(*given)
         values = {n: fit(v, graph.tensors[n], n)[0] for n, v in zip(graph.inputs, given, strict=True)}
         for executor in (run, inference.run) if machine else (run,):
             results = as_in_file(graph, executor(graph, values))

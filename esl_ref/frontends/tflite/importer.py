@@ -29,6 +29,7 @@ from esl_ref.frontends.tflite import (
     unary,
 )
 from esl_ref.frontends.tflite.context import Context
+from esl_ref.frontends.tflite.dilate import join_batches
 from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
 from esl_ref.frontends.tflite.fold import fold
@@ -173,6 +174,7 @@ def _heads(model: FileModel) -> tuple[Head, ...]:
 
 def import_model(model: FileModel) -> Graph:
     """The integer graph of a file model: folded, converted, cleaned, verified."""
+    model = join_batches(model)
     folded, gone = fold(model)
     ctx = Context(model, folded)
     inputs, outputs = _walk(ctx, gone, IMPORTERS)
@@ -199,6 +201,7 @@ def is_float(model: FileModel) -> bool:
 
 def import_float(model: FileModel) -> FloatGraph:
     """The float graph of a float model."""
+    model = join_batches(model)
     folded, gone = fold(model)
     ctx = FloatContext(model, folded)
     inputs, outputs = _walk(ctx, gone, FLOAT_IMPORTERS)
@@ -220,7 +223,7 @@ class Verdict:
 def verdicts(path: str | Path) -> list[Verdict] | None:
     """Every operator of a `.tflite` file with what keeps it from being imported; None if the file itself is refused."""
     try:
-        model = read_file(path)
+        model = join_batches(read_file(path))
         folded, gone = fold(model)
         if is_float(model):
             floats = FloatContext(model, folded)
