@@ -135,12 +135,23 @@ def _refuse(path: str, refused: dict[int, UnsupportedError]) -> None:
     if errors:
         details = "; ".join(f"{e.where.removeprefix(path + ': ')}: {e.what}" for e in errors[:20])
         more = f"; and {len(errors) - 20} more" if len(errors) > 20 else ""
-        raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path)
+        hints = "; ".join(dict.fromkeys(e.hint for e in errors[:20] if e.hint))
+        raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path, hint=hints)
+
+
+def _refuse_words(model: FileModel) -> None:
+    """Activations of 16 bits concern every operator: one sentence instead of one per operator."""
+    words = [t.name for op in model.operators for t in map(model.tensors.__getitem__, op.outputs) if t.type == "INT16"]
+    if words:
+        what = f"INT16 activations ('{words[0]}', {len(words)} in all)"
+        hint = "int8 and uint8 activations are supported: convert without the 16x8 mode"
+        raise UnsupportedError(what, where=model.path, hint=hint)
 
 
 def _walk(ctx: C, gone: frozenset[int], importers: Importers[C]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Import every operator; names of the model's inputs and outputs. What is unsupported is refused, all at once."""
     model = ctx.model
+    _refuse_words(model)
     _refuse_unknown(model, gone, importers)
     inputs = _interface(ctx, model.inputs)
     for tensor in (model.tensors[index] for index in model.inputs):

@@ -166,3 +166,13 @@ def test_own_resize_operator() -> None:
     for rows in ("[0, 3]", "[-1, 0]", "[]", "7", '["a", "b"]'):
         with pytest.raises(ModelError, match="operator #0"):
             load_bytes(_resize(rows))
+
+
+def test_dynamic_range_quantisation_is_refused_with_the_way_out() -> None:
+    """int8 weights that a float layer reads: the interpreter quantises its activations as it runs."""
+    w = TFLiteWriter("hybrid")
+    x, y = w.add_tensor("x", (1, 4, 4, 2), "float32"), w.add_tensor("y", (1, 4, 4, 3), "float32")
+    k = w.add_tensor("k", (3, 1, 1, 2), "int8", data=np.ones((3, 1, 1, 2), np.int8), scale=0.1)
+    w.add_op("CONV_2D", [x, k], [y])
+    with pytest.raises(UnsupportedError, match="#0 CONV_2D: 'k' is INT8 beside float.*; a model quantised for dynamic"):
+        import_float(read_bytes(w.finish([x], [y])))

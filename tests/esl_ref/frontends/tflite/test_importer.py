@@ -54,6 +54,25 @@ def test_all_unsupported_uses_of_known_operators_are_named_at_once() -> None:
         load_bytes(w.finish([x], [b]))
 
 
+def test_the_hints_of_several_refusals_are_given_once_each() -> None:
+    w = TFLiteWriter(checked=False)
+    t = [w.add_tensor(f"t{k}", (1, 8), "int8", scale=s) for k, s in enumerate((0.5, 0.25, 0.125))]
+    w.add_op("RELU6", [t[0]], [t[1]])
+    w.add_op("RELU6", [t[1]], [t[2]])
+    with pytest.raises(UnsupportedError) as caught:
+        load_bytes(w.finish([t[0]], [t[2]]))
+    assert str(caught.value).count("TFLM ignores the output's") == 1
+
+
+def test_activations_of_16_bits_are_refused_in_one_sentence() -> None:
+    w = TFLiteWriter(checked=False)
+    x, y, z = (w.add_tensor(name, (1, 8), "int16", scale=0.5) for name in "xyz")
+    w.add_op("RELU", [x], [y])
+    w.add_op("RELU", [y], [z])
+    with pytest.raises(UnsupportedError, match=r"INT16 activations \('y', 2 in all\); int8 and uint8 activations are"):
+        load_bytes(w.finish([x], [z]))
+
+
 def test_verdicts_cover_every_operator(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
     path.write_bytes(chain("RELU", "MIRROR_PAD", "RELU"))
