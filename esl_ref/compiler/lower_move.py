@@ -112,8 +112,13 @@ def reshape(ctx: Context, op: ir.Reshape) -> Iterator[Task]:
 
 
 def resize(ctx: Context, op: ir.ResizeNearest) -> Iterator[Task]:
-    """Nearest by whole factors: one copy per phase, to every factor-th row and pixel."""
+    """Nearest by whole factors: one copy per phase, to every factor-th row and pixel. What is one row or one pixel is
+    read again and again by a single copy."""
     ifm, ofm = ctx.ifm(op), ctx.ofm(op)
+    if ifm.height == 1:
+        ifm = dataclasses.replace(ifm, height=ofm.height, row_stride=0)
+    if ifm.width == 1:
+        ifm = dataclasses.replace(ifm, width=ofm.width, pixel_stride=0)
     fy, fx = ofm.height // ifm.height, ofm.width // ifm.width
     for y in range(fy):
         for x in range(fx):

@@ -134,8 +134,9 @@ class View:
 
 
 def map_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """Tensor shape -> (height, width, channels): batch dropped, missing axes 1, surplus ones merged into the height."""
-    dims = tuple(shape[1:]) if len(shape) > 1 else tuple(shape)
+    """Tensor shape -> (height, width, channels): the batch of 1 dropped, missing axes 1, surplus ones merged into the
+    height. Constants may lack the batch: their axes are counted from the last one, as in broadcasting."""
+    dims = tuple(shape[1:]) if len(shape) > 1 and shape[0] == 1 else tuple(shape)
     if not dims:
         return 1, 1, 1
     while len(dims) < 3:

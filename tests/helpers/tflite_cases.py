@@ -181,6 +181,20 @@ def _mean(d: Draft) -> Case:
 
 
 @_kind
+def _reduce_max(d: Draft) -> Case:
+    shape, quant = d.map_shape(), d.quant()
+    axes = d.choose([(1, 2), (2, 1), (1,), (2,), (3,), (2, 3), (1, 2, 3), (-1,)])
+    keep = d.chance(0.5)
+    gone = {axis % 4 for axis in axes}
+    out_shape = [1 if i in gone else n for i, n in enumerate(shape) if keep or i not in gone]
+    d.note(f"{shape} over {axes}, keep_dims {keep}")
+    x = d.input(shape, quant)
+    out = d.activation("output", out_shape, quant)
+    d.writer.add_op("REDUCE_MAX", [x, d.int32_constant("axes", axes)], [out], keep_dims=keep)
+    return d.finish([out])
+
+
+@_kind
 def _pad(d: Draft) -> Case:
     shape, quant = d.map_shape(), d.quant()
     amounts = [(0, 0), *((d.integer(0, 3), d.integer(0, 3)) for _ in range(3))]
@@ -265,6 +279,20 @@ def _softmax(d: Draft) -> Case:
 def _leaky_relu(d: Draft) -> Case:
     quant = d.quant()
     return _unary(d, "LEAKY_RELU", quant, _rescaled(d, quant), alpha=d.choose([0.1, 0.2, 0.01, 0.5]))
+
+
+@_kind
+def _prelu(d: Draft) -> Case:
+    shape, quant, slope = d.map_shape(), d.quant(), d.quant()
+    x = d.input(shape, quant)
+    one = d.choose([(1, 1, shape[3]), (1, 1, shape[3]), shape[1:]])
+    d.note(f"{shape}, slopes {one}")
+    slopes = d.writer.add_tensor(
+        "slopes", one, "int8", data=d.int8_values(one), scale=slope.scale, zero_point=slope.zero_point
+    )
+    out = d.activation("output", shape, _rescaled(d, quant))
+    d.writer.add_op("PRELU", [x, slopes], [out])
+    return d.finish([out])
 
 
 @_kind

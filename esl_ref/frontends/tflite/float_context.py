@@ -23,6 +23,12 @@ _FUSED = {
 }  # fmt: skip
 
 
+_HYBRID = (
+    "a model quantised for dynamic range is not supported: convert it to full-integer int8 with a representative data "
+    "set, or without quantisation"
+)
+
+
 class FloatContext(Context):
     """The float graph under construction."""
 
@@ -56,7 +62,8 @@ class FloatContext(Context):
         if value is None:
             raise self.unsupported(op, f"'{tensor.name}' must be a constant")
         if value.dtype != np.float32:
-            raise self.unsupported(op, f"'{tensor.name}' is {tensor.type}", "float32 is supported")
+            hint = _HYBRID if tensor.type in ("INT4", "INT8", "UINT8") else "float32 is supported"
+            raise self.unsupported(op, f"'{tensor.name}' is {tensor.type} beside float activations", hint)
         return value
 
     def weight(self, op: FileOperator, position: int, rank: int) -> npt.NDArray[np.float32]:

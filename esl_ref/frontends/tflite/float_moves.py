@@ -9,7 +9,7 @@ from functools import partial
 
 from esl_ref import ir
 from esl_ref.floating import graph as f
-from esl_ref.frontends.tflite import moves
+from esl_ref.frontends.tflite import blocks, moves
 from esl_ref.frontends.tflite.context import Context
 from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.resize import nearest_indices
@@ -29,6 +29,8 @@ def _float_form(op: ir.Op) -> f.FloatOp:
             return f.Transpose(*base, op.perm)
         case ir.Concat():
             return f.Concat(*base, op.axis)
+        case ir.ResizeNearest():
+            return f.ResizeNearest(*base, op.rows, op.columns)
     raise AssertionError(f"{op.kind} is no operator that moves elements")
 
 
@@ -78,6 +80,7 @@ def _resize(ctx: FloatContext, op: FileOperator) -> None:
 
 MOVES: dict[str, Callable[[FloatContext, FileOperator], None]] = {
     "CONCATENATION": _concatenation,
+    "DEPTH_TO_SPACE": partial(_taken_over, blocks.depth_to_space),
     "EXPAND_DIMS": partial(_taken_over, moves.reshape),
     "PACK": partial(_taken_over, moves.pack),
     "PAD": _pad,
@@ -85,9 +88,12 @@ MOVES: dict[str, Callable[[FloatContext, FileOperator], None]] = {
     "RESHAPE": partial(_taken_over, moves.reshape),
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SLICE": partial(_taken_over, moves.slice_),
+    "SPACE_TO_DEPTH": partial(_taken_over, blocks.space_to_depth),
     "SPLIT": partial(_taken_over, moves.split),
     "SPLIT_V": partial(_taken_over, moves.split),
     "SQUEEZE": partial(_taken_over, moves.reshape),
     "STRIDED_SLICE": partial(_taken_over, moves.strided_slice),
+    "TILE": partial(_taken_over, blocks.tile),
     "TRANSPOSE": partial(_taken_over, moves.transpose),
+    "UNPACK": partial(_taken_over, blocks.unpack),
 }

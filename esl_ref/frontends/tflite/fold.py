@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Constant folding of integer shape arithmetic: SHAPE, STRIDED_SLICE, PACK and the like.
+"""Constant folding of integer shape arithmetic: SHAPE, STRIDED_SLICE, PACK, REDUCE_PROD and the like.
 
 Converters leave such chains behind where a model reshapes with an open batch dimension. With the batch fixed to 1
 they are constants, and no executor needs to know the operators.
@@ -13,18 +13,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from esl_ref.errors import ModelError
-from esl_ref.frontends.tflite.schema import FileModel, FileOperator
+from esl_ref.errors import ModelError, UnsupportedError
+from esl_ref.frontends.tflite.schema import FIXED, FileModel, FileOperator
 from esl_ref.frontends.tflite.slicing import strided_box
 
 __all__ = ["fold"]
 
 Array = npt.NDArray[Any]
+_Folder = Callable[[FileModel, FileOperator, list[Array]], Array]
 _MAX_ELEMENTS = 1024
 
 
 def _shape(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
-    return np.array(model.tensors[op.inputs[0]].shape, np.int32)
+    tensor = model.tensors[op.inputs[0]]
+    if tensor.open_axes:
+        raise UnsupportedError(f"tensor '{tensor.name}' leaves axes {list(tensor.open_axes)} open",
+                               where=f"{model.path}: {op.label}", hint=FIXED)  # fmt: skip
+    return np.array(tensor.shape, np.int32)
 
 
 def _pack(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
@@ -48,12 +53,40 @@ def _gather(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
     return np.take(inputs[0], inputs[1], axis=op.options["Axis"])
 
 
-_FOLDERS: dict[str, Callable[[FileModel, FileOperator, list[Array]], Array]] = {
+def _elementwise(function: Callable[[Array, Array], Array]) -> _Folder:
+    return lambda model, op, inputs: function(inputs[0], inputs[1])
+
+
+def _reduce_prod(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
+    axes = tuple(int(axis) for axis in inputs[1].reshape(-1))
+    return np.asarray(np.prod(inputs[0], axis=axes, keepdims=bool(op.options["KeepDims"]), dtype=np.int64))
+
+
+def _as_declared(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
+    """The same numbers in the output's shape."""
+    return inputs[0].reshape(model.tensors[op.outputs[0]].shape)
+
+
+def _slice(model: FileModel, op: FileOperator, inputs: list[Array]) -> Array:
+    value, begin, size = inputs
+    return value[tuple(slice(int(b), None if n < 0 else int(b + n)) for b, n in zip(begin, size, strict=True))]
+
+
+_FOLDERS: dict[str, _Folder] = {
+    "ADD": _elementwise(np.add),
+    "CAST": _as_declared,
     "CONCATENATION": _concatenation,
+    "EXPAND_DIMS": _as_declared,
     "GATHER": _gather,
+    "MUL": _elementwise(np.multiply),
     "PACK": _pack,
+    "REDUCE_PROD": _reduce_prod,
+    "RESHAPE": _as_declared,
     "SHAPE": _shape,
+    "SLICE": _slice,
+    "SQUEEZE": _as_declared,
     "STRIDED_SLICE": _strided_slice,
+    "SUB": _elementwise(np.subtract),
 }
 
 

@@ -14,13 +14,27 @@ from esl_ref.detection.heads import Head, from_plain
 from esl_ref.errors import EslError, ModelError, UnsupportedError
 from esl_ref.floating import FloatGraph
 from esl_ref.frontends.passes import run_passes
-from esl_ref.frontends.tflite import conv, custom, dense, elementwise, moves, pool, reduce, resize, tail, unary
+from esl_ref.frontends.tflite import (
+    blocks,
+    conv,
+    custom,
+    dense,
+    elementwise,
+    moves,
+    pool,
+    prelu,
+    reduce,
+    resize,
+    tail,
+    unary,
+)
 from esl_ref.frontends.tflite.context import Context
+from esl_ref.frontends.tflite.dilate import join_batches
 from esl_ref.frontends.tflite.float_context import FloatContext
 from esl_ref.frontends.tflite.float_ops import FLOAT_IMPORTERS
 from esl_ref.frontends.tflite.fold import fold
 from esl_ref.frontends.tflite.reader import METADATA_PREFIX, read_bytes, read_file
-from esl_ref.frontends.tflite.schema import FileModel, FileOperator
+from esl_ref.frontends.tflite.schema import FIXED, FileModel, FileOperator
 from esl_ref.ir import Graph
 
 __all__ = [
@@ -40,6 +54,7 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "CUSTOM(ESL_RESIZE_NEAREST)": custom.resize_nearest,
     "CUSTOM(ESL_TABLE)": custom.table,
     "DEPTHWISE_CONV_2D": conv.depthwise_conv_2d,
+    "DEPTH_TO_SPACE": blocks.depth_to_space,
     "DEQUANTIZE": tail.dequantize,
     "EXPAND_DIMS": moves.reshape,
     "FULLY_CONNECTED": dense.fully_connected,
@@ -54,7 +69,9 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "PACK": moves.pack,
     "PAD": moves.pad,
     "PADV2": moves.pad,
+    "PRELU": prelu.prelu,
     "QUANTIZE": tail.quantize,
+    "REDUCE_MAX": reduce.reduce_max,
     "RELU": unary.relu,
     "RELU6": unary.relu6,
     "RELU_N1_TO_1": unary.relu_n1_to_1,
@@ -62,13 +79,16 @@ IMPORTERS: dict[str, Callable[[Context, FileOperator], None]] = {
     "RESIZE_NEAREST_NEIGHBOR": resize.resize_nearest_neighbor,
     "SLICE": moves.slice_,
     "SOFTMAX": tail.softmax,
+    "SPACE_TO_DEPTH": blocks.space_to_depth,
     "SPLIT": moves.split,
     "SPLIT_V": moves.split,
     "SQUEEZE": moves.reshape,
     "STRIDED_SLICE": moves.strided_slice,
     "SUB": elementwise.sub,
     "TANH": unary.tanh,
+    "TILE": blocks.tile,
     "TRANSPOSE": moves.transpose,
+    "UNPACK": blocks.unpack,
 }
 
 
@@ -115,18 +135,32 @@ def _refuse(path: str, refused: dict[int, UnsupportedError]) -> None:
     if errors:
         details = "; ".join(f"{e.where.removeprefix(path + ': ')}: {e.what}" for e in errors[:20])
         more = f"; and {len(errors) - 20} more" if len(errors) > 20 else ""
-        raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path)
+        hints = "; ".join(dict.fromkeys(e.hint for e in errors[:20] if e.hint))
+        raise UnsupportedError(f"{len(errors)} unsupported operators: {details}{more}", where=path, hint=hints)
+
+
+def _refuse_words(model: FileModel) -> None:
+    """Activations of 16 bits concern every operator: one sentence instead of one per operator."""
+    words = [t.name for op in model.operators for t in map(model.tensors.__getitem__, op.outputs) if t.type == "INT16"]
+    if words:
+        what = f"INT16 activations ('{words[0]}', {len(words)} in all)"
+        hint = "int8 and uint8 activations are supported: convert without the 16x8 mode"
+        raise UnsupportedError(what, where=model.path, hint=hint)
 
 
 def _walk(ctx: C, gone: frozenset[int], importers: Importers[C]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Import every operator; names of the model's inputs and outputs. What is unsupported is refused, all at once."""
     model = ctx.model
+    _refuse_words(model)
     _refuse_unknown(model, gone, importers)
     inputs = _interface(ctx, model.inputs)
     for tensor in (model.tensors[index] for index in model.inputs):
         if tensor.shape[:1] != (1,):
             raise UnsupportedError(f"input '{tensor.name}' has shape {list(tensor.shape)}", where=model.path,
                                    hint="a leading batch dimension of 1 is needed")  # fmt: skip
+        if tensor.open_axes:
+            raise UnsupportedError(f"input '{tensor.name}' leaves axes {list(tensor.open_axes)} open", where=model.path,
+                                   hint=FIXED)  # fmt: skip
     _refuse(model.path, _convert(ctx, gone, importers))
     return inputs, _interface(ctx, model.outputs)
 
@@ -151,6 +185,7 @@ def _heads(model: FileModel) -> tuple[Head, ...]:
 
 def import_model(model: FileModel) -> Graph:
     """The integer graph of a file model: folded, converted, cleaned, verified."""
+    model = join_batches(model)
     folded, gone = fold(model)
     ctx = Context(model, folded)
     inputs, outputs = _walk(ctx, gone, IMPORTERS)
@@ -177,6 +212,7 @@ def is_float(model: FileModel) -> bool:
 
 def import_float(model: FileModel) -> FloatGraph:
     """The float graph of a float model."""
+    model = join_batches(model)
     folded, gone = fold(model)
     ctx = FloatContext(model, folded)
     inputs, outputs = _walk(ctx, gone, FLOAT_IMPORTERS)
@@ -198,7 +234,7 @@ class Verdict:
 def verdicts(path: str | Path) -> list[Verdict] | None:
     """Every operator of a `.tflite` file with what keeps it from being imported; None if the file itself is refused."""
     try:
-        model = read_file(path)
+        model = join_batches(read_file(path))
         folded, gone = fold(model)
         if is_float(model):
             floats = FloatContext(model, folded)

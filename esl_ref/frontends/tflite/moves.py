@@ -11,10 +11,10 @@ from esl_ref.frontends.tflite.schema import FileOperator, FileTensor
 from esl_ref.frontends.tflite.slicing import sliced, strided_box
 from esl_ref.ir import Concat, Pad, Reshape, Slice, Table, Transpose
 
-__all__ = ["concatenation", "pack", "pad", "reshape", "slice_", "split", "strided_slice", "transpose"]
+__all__ = ["concatenation", "pack", "pad", "reshape", "same_kind", "slice_", "split", "strided_slice", "transpose"]
 
 
-def _same_kind(ctx: Context, op: FileOperator, position: int = 0, out: int = 0) -> tuple[FileTensor, FileTensor]:
+def same_kind(ctx: Context, op: FileOperator, position: int = 0, out: int = 0) -> tuple[FileTensor, FileTensor]:
     """Input and output of a byte-moving operator; where their quantisation differs, the bytes are still copied."""
     ifm, ofm = ctx.file_tensor(op, position), ctx.output(op, out)
     ctx.need_type(op, ifm, ("INT8", "UINT8", "FLOAT32"))
@@ -26,7 +26,7 @@ def _same_kind(ctx: Context, op: FileOperator, position: int = 0, out: int = 0) 
 
 def reshape(ctx: Context, op: FileOperator) -> None:
     """RESHAPE, SQUEEZE, EXPAND_DIMS: the wanted shape if it is constant, else the declared one."""
-    ifm, ofm = _same_kind(ctx, op)
+    ifm, ofm = same_kind(ctx, op)
     elements = int(np.prod(ctx.shape(ifm), dtype=np.int64))
     shape = list(ofm.shape)
     wanted = ctx.optional(op, 1)
@@ -43,7 +43,7 @@ def reshape(ctx: Context, op: FileOperator) -> None:
 
 def pad(ctx: Context, op: FileOperator) -> None:
     """PAD with the zero point, PADV2 with a given byte."""
-    ifm, ofm = _same_kind(ctx, op)
+    ifm, ofm = same_kind(ctx, op)
     ctx.need_type(op, ifm, ("INT8", "UINT8"))
     shape, pads = ctx.shape(ifm), ctx.integers(op, 1, 2 * len(ctx.shape(ifm)))
     pairs = tuple(zip(pads[::2], pads[1::2], strict=True))
@@ -96,7 +96,7 @@ def concatenation(ctx: Context, op: FileOperator) -> None:
 
 def pack(ctx: Context, op: FileOperator) -> None:
     """Stack equal shapes along a new axis: a reshape of every part, then a concat."""
-    parts = [_same_kind(ctx, op, k) for k in range(len(op.inputs))]
+    parts = [same_kind(ctx, op, k) for k in range(len(op.inputs))]
     if not parts or len({(part.type, ctx.shape(part)) for part, _ in parts}) != 1:
         raise ctx.bad(op, "parts of different types or shapes")
     shape, ofm = ctx.shape(parts[0][0]), parts[0][1]
@@ -132,7 +132,7 @@ def split(ctx: Context, op: FileOperator) -> None:
         raise ctx.bad(op, f"parts {sizes} of {shape[axis]} elements")
     start = 0
     for k, size in enumerate(sizes):
-        ifm, ofm = _same_kind(ctx, op, data_at, k)
+        ifm, ofm = same_kind(ctx, op, data_at, k)
         begin = tuple(start if a == axis else 0 for a in range(len(shape)))
         end = tuple(start + size if a == axis else d for a, d in enumerate(shape))
         name = ctx.declare(op, ofm, tuple(e - b for b, e in zip(begin, end, strict=True)))
@@ -142,7 +142,7 @@ def split(ctx: Context, op: FileOperator) -> None:
 
 def slice_(ctx: Context, op: FileOperator) -> None:
     """SLICE: begin and size per axis, size -1 to the end."""
-    ifm, ofm = _same_kind(ctx, op)
+    ifm, ofm = same_kind(ctx, op)
     shape = ctx.shape(ifm)
     begin, size = ctx.integers(op, 1, len(shape)), ctx.integers(op, 2, len(shape))
     end = [d if s == -1 else b + s for b, s, d in zip(begin, size, shape, strict=True)]
@@ -154,7 +154,7 @@ def slice_(ctx: Context, op: FileOperator) -> None:
 
 def strided_slice(ctx: Context, op: FileOperator) -> None:
     """STRIDED_SLICE with positive strides."""
-    ifm, ofm = _same_kind(ctx, op)
+    ifm, ofm = same_kind(ctx, op)
     shape = ctx.shape(ifm)
     begin, end, stride = (ctx.integers(op, k) for k in (1, 2, 3))
     box = strided_box(shape, begin, end, stride, op.options, ctx.at(op))
@@ -166,7 +166,7 @@ def strided_slice(ctx: Context, op: FileOperator) -> None:
 
 def transpose(ctx: Context, op: FileOperator) -> None:
     """Permutation of axes (host)."""
-    ifm, ofm = _same_kind(ctx, op)
+    ifm, ofm = same_kind(ctx, op)
     shape = ctx.shape(ifm)
     perm = [p % len(shape) if -len(shape) <= p else p for p in ctx.integers(op, 1, len(shape))]
     if sorted(perm) != list(range(len(shape))):

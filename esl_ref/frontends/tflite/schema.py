@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["FileModel", "FileOperator", "FileTensor", "OPTION_FIELDS"]
+__all__ = ["FIXED", "FileModel", "FileOperator", "FileTensor", "OPTION_FIELDS"]
+
+
+FIXED = "convert the model with a fixed input shape; only the batch may be open"
+"""What to do about sizes that a file leaves open."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,12 @@ class FileTensor:
     axis: int
     data: npt.NDArray[Any] | None
     variable: bool
+
+    @property
+    def open_axes(self) -> tuple[int, ...]:
+        """Axes behind the batch whose size nobody knows: open, and 1 only for want of a size."""
+        sizes = enumerate(zip(self.shape, self.dynamic, strict=True))
+        return tuple(axis for axis, (size, free) in sizes if axis and free and size == 1)
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ OPTION_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "CONCATENATION": ("ConcatenationOptions", ("Axis", *_FUSED)),
     "CONV_2D": ("Conv2DOptions", (*_WINDOW, *_DILATED)),
     "DEPTHWISE_CONV_2D": ("DepthwiseConv2DOptions", (*_WINDOW, *_DILATED, "DepthMultiplier")),
+    "DEPTH_TO_SPACE": ("DepthToSpaceOptions", ("BlockSize",)),
     "FULLY_CONNECTED": ("FullyConnectedOptions", (*_FUSED, "WeightsFormat", "KeepNumDims")),
     "GATHER": ("GatherOptions", ("Axis", "BatchDims")),
     "LEAKY_RELU": ("LeakyReluOptions", ("Alpha",)),
@@ -79,8 +90,11 @@ OPTION_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "MEAN": ("ReducerOptions", ("KeepDims",)),
     "MUL": ("MulOptions", _FUSED),
     "PACK": ("PackOptions", ("ValuesCount", "Axis")),
+    "REDUCE_MAX": ("ReducerOptions", ("KeepDims",)),
+    "REDUCE_PROD": ("ReducerOptions", ("KeepDims",)),
     "RESIZE_NEAREST_NEIGHBOR": ("ResizeNearestNeighborOptions", ("AlignCorners", "HalfPixelCenters")),
     "SOFTMAX": ("SoftmaxOptions", ("Beta",)),
+    "SPACE_TO_DEPTH": ("SpaceToDepthOptions", ("BlockSize",)),
     "SPLIT": ("SplitOptions", ("NumSplits",)),
     "SPLIT_V": ("SplitVOptions", ("NumSplits",)),
     "STRIDED_SLICE": (
@@ -88,5 +102,6 @@ OPTION_FIELDS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("BeginMask", "EndMask", "EllipsisMask", "NewAxisMask", "ShrinkAxisMask", "Offset"),
     ),
     "SUB": ("SubOptions", _FUSED),
+    "UNPACK": ("UnpackOptions", ("Num", "Axis")),
 }
 """Operator -> (options table of the schema, its fields that matter here)."""

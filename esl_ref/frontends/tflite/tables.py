@@ -19,17 +19,18 @@ from esl_ref.numerics import Requant, quantise_multiplier, requantise, rounding_
 from esl_ref.ops.fixedpoint import logistic as fixed_logistic
 from esl_ref.ops.fixedpoint import tanh as fixed_tanh
 
-__all__ = ["concat_rescale", "hard_swish", "leaky_relu", "logistic", "relu", "requantised", "tanh"]
+__all__ = ["BYTES", "concat_rescale", "hard_swish", "leaky_relu", "logistic", "positive", "relu", "requantised", "tanh"]
 
 Quantisation = tuple[float, int]
 Table = npt.NDArray[Any]
 
-_BYTES = np.arange(-128, 128, dtype=np.int64)
+BYTES = np.arange(-128, 128, dtype=np.int64)
+"""Every input."""
 _NONE, _RELU, _RELU6 = 0, 1, 3
 
 
 def _scaled(quant_in: Quantisation, act: Act, requant: Requant) -> Table:
-    return saturate(requantise(_BYTES - quant_in[1], requant) + act.zero_point, act.low, act.high)
+    return saturate(requantise(BYTES - quant_in[1], requant) + act.zero_point, act.low, act.high)
 
 
 def _ratio(a: float, b: float, legacy: bool) -> float:
@@ -49,6 +50,12 @@ def relu(quant_in: Quantisation, quant_out: Quantisation, fused: int, where: str
     return _scaled(quant_in, clamp(fused, *quant_out, where), requant)
 
 
+def positive(quant_in: Quantisation, quant_out: Quantisation, where: str) -> Table:
+    """What is not negative, rescaled; zero for what is."""
+    requant = requant_of([quant_in[0] / quant_out[0]], where)
+    return saturate(requantise(np.maximum(BYTES - quant_in[1], 0), requant) + quant_out[1], -128, 127)
+
+
 def leaky_relu(
     quant_in: Quantisation, quant_out: Quantisation, alpha: float, where: str, legacy: bool = False
 ) -> Table:
@@ -59,7 +66,7 @@ def leaky_relu(
     identity = requant_of([_ratio(scale_in, scale_out, legacy)], where)
     steep = f32(scale_in * alpha) if legacy else scale_in * alpha
     slope = requant_of([_ratio(steep, scale_out, legacy)], where)
-    value = _BYTES - quant_in[1]
+    value = BYTES - quant_in[1]
     scaled = np.where(value >= 0, requantise(np.maximum(value, 0), identity), requantise(np.minimum(value, 0), slope))
     return saturate(scaled + quant_out[1], -128, 127)
 
@@ -73,7 +80,7 @@ def _fixed(quant_in: Quantisation, function: Any, fraction_bits: int, zero_out: 
     if not 0 <= shift <= 30:
         raise UnsupportedError(f"input scale {quant_in[0]!r}", where=where, hint="2**-27 to 8 is supported")
     radius = int(15.0 * (1 << 27) / (1 << shift))
-    value = _BYTES - quant_in[1]
+    value = BYTES - quant_in[1]
     inside = np.abs(value) < radius
     requant = Requant(np.array([multiplier]), np.array([shift]))
     fixed = requantise(np.where(inside, value, 0), requant)
@@ -111,7 +118,7 @@ def hard_swish(quant_in: Quantisation, quant_out: Quantisation, where: str, lega
     if not -15 <= out_shift <= 0 or ramp_shift < -15:
         raise UnsupportedError(f"scales {quant_in[0]!r} to {quant_out[0]!r}", where=where,
                                hint="their ratio leaves the 16-bit arithmetic that defines this operator")  # fmt: skip
-    value = (_BYTES - quant_in[1]) << 7
+    value = (BYTES - quant_in[1]) << 7
     preshift = _srdhm16(value, _to_int16(out_multiplier))
     ramp = value
     if ramp_shift > 0:
@@ -132,6 +139,6 @@ def concat_rescale(quant_in: Quantisation, quant_out: Quantisation) -> Table:
     """
     scale = np.float32(quant_in[0]) * (np.float32(1.0) / np.float32(quant_out[0]))
     bias = np.float32(-(quant_in[1] + 128)) * scale
-    real = (_BYTES + 128).astype(np.float32) * scale + bias
+    real = (BYTES + 128).astype(np.float32) * scale + bias
     rounded = np.array([round_half_away(float(v)) for v in real])
     return saturate(np.clip(rounded + quant_out[1] + 128, 0, 255) - 128, -128, 127)

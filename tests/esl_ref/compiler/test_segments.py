@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from esl_ref import arch
+from esl_ref.compiler.lower import lower
 from esl_ref.compiler.model import HostStep
+from esl_ref.compiler.segments import split
 from esl_ref.ir import Act, Graph, MaxPool, Padding, ResizeNearest, Tensor
 from tests.helpers.networks import check
 
@@ -36,3 +38,18 @@ def test_only_resizes_of_the_whole_map_by_whole_factors(
     compiled = check(graph, BASE)
     left = [op.name for step in compiled.steps if isinstance(step, HostStep) for op in step.segment.ops]
     assert left == ["resize"] * host
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "copies"), [((1, 1), (9, 7), 1), ((1, 3), (4, 6), 2), ((3, 1), (6, 5), 2), ((2, 3), (4, 9), 6)]
+)
+def test_one_row_or_pixel_is_repeated_by_one_copy(
+    small: tuple[int, int], large: tuple[int, int], copies: int
+) -> None:
+    """A pyramid's pooled vector beside a map: one copy per phase would be one per pixel of the map."""
+    shapes = {"x": (1, *small, 5), "y": (1, *large, 5)}
+    tensors = {name: Tensor(name, shape, np.dtype(np.int8)) for name, shape in shapes.items()}
+    rows, columns = (tuple(i * a // b for i in range(b)) for a, b in zip(small, large, strict=True))
+    graph = Graph("resize", tensors, (ResizeNearest("y", ("x",), ("y",), rows, columns),), ("x",), ("y",))
+    check(graph, BASE)
+    assert len(lower(graph, split(graph)[0], BASE).tasks) == copies

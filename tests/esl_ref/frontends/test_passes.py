@@ -12,8 +12,21 @@ from hypothesis import strategies as st
 
 from esl_ref.errors import NumericError
 from esl_ref.executor import random_inputs, run
-from esl_ref.frontends.passes import constant_operand_to_table, remove_unused, run_passes
-from esl_ref.ir import Add, FullyConnected, Graph, Mul, Op, Sub, Table, Tensor
+from esl_ref.frontends.passes import constant_operand_to_table, join_moves, remove_unused, run_passes
+from esl_ref.ir import (
+    Add,
+    FullyConnected,
+    Graph,
+    Maximum,
+    Minimum,
+    Mul,
+    Op,
+    Reshape,
+    ResizeNearest,
+    Sub,
+    Table,
+    Tensor,
+)
 from tests.helpers.small_ops import draw
 
 INT8 = np.dtype(np.int8)
@@ -30,7 +43,7 @@ def with_constant(op: Op, position: int, constant: np.ndarray, shape: tuple[int,
     return Graph("g", tensors, (dataclasses.replace(op, inputs=tuple(names), outputs=("y",)),), ("x",), ("y",))
 
 
-@pytest.mark.parametrize("kind", [Add, Sub, Mul])
+@pytest.mark.parametrize("kind", [Add, Sub, Mul, Maximum, Minimum])
 @settings(max_examples=30)
 @given(seed=st.integers(0, 1 << 32), position=st.integers(0, 1), value=st.integers(-128, 127))
 def test_a_constant_byte_makes_a_table_of_equal_bytes(kind: type[Op], seed: int, position: int, value: int) -> None:
@@ -57,6 +70,36 @@ def test_a_constant_that_raises_the_rank_stays_an_operator() -> None:
     tensors = dict(graph.tensors) | {"y": Tensor("y", (1, 1, 4), INT8)}
     wider = graph.replace(tensors=tensors)
     assert constant_operand_to_table(wider).ops == wider.ops
+
+
+def _upsampling() -> Graph:
+    """Rows twice, then columns three times, with reshapes between, of a [1, 2, 3, 2] map; `c` is a plain reshape."""
+    shapes = {"x": (1, 2, 3, 2), "a": (1, 4, 3, 2), "b": (1, 12, 1, 2), "c": (1, 4, 3, 2), "y": (1, 4, 9, 2)}
+    ops = (
+        ResizeNearest("a", ("x",), ("a",), (0, 0, 1, 1), (0, 1, 2)), Reshape("b", ("a",), ("b",)),
+        Reshape("c", ("b",), ("c",)), ResizeNearest("y", ("c",), ("y",), (0, 1, 2, 3), (0, 0, 0, 1, 1, 1, 2, 2, 2)),
+    )  # fmt: skip
+    return Graph("g", {n: Tensor(n, s, INT8) for n, s in shapes.items()}, ops, ("x",), ("y",))
+
+
+def test_resizes_with_reshapes_between_are_one() -> None:
+    graph = _upsampling()
+    joined = remove_unused(join_moves(graph))
+    assert [type(op) for op in joined.ops] == [ResizeNearest]
+    inputs = random_inputs(graph, 0)
+    np.testing.assert_array_equal(run(joined, inputs)["y"], run(graph, inputs)["y"])
+
+
+def test_resizes_of_another_shape_of_the_same_bytes_stay_apart() -> None:
+    """Between them lies a reshape that makes other rows."""
+    graph = _upsampling()
+    shapes = dict(graph.tensors) | {"c": Tensor("c", (1, 2, 6, 2), INT8)}
+    last = ResizeNearest("y", ("c",), ("y",), (0, 0, 1, 1), (0, 0, 1, 2, 2, 3, 4, 4, 5))
+    graph = graph.replace(tensors=shapes, ops=(*graph.ops[:3], last))
+    joined = remove_unused(join_moves(graph))
+    assert [type(op) for op in joined.ops] == [ResizeNearest, Reshape, ResizeNearest]
+    inputs = random_inputs(graph, 0)
+    np.testing.assert_array_equal(run(joined, inputs)["y"], run(graph, inputs)["y"])
 
 
 def test_unread_operators_and_tensors_go() -> None:

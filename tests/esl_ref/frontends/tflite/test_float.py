@@ -60,6 +60,10 @@ def _moves() -> bytes:
     turned = op("TRANSPOSE", [part, ints([0, 2, 1, 3])], (1, 2, 3, 2))
     larger = op("RESIZE_NEAREST_NEIGHBOR", [turned, ints([4, 6])], (1, 4, 6, 2))
     joined = op("CONCATENATION", [larger, larger], (1, 4, 6, 4), axis=3)
+    deep = op("SPACE_TO_DEPTH", [joined], (1, 2, 3, 16), block_size=2)
+    joined = op("DEPTH_TO_SPACE", [deep], (1, 4, 6, 4), block_size=2)
+    joined = op("TILE", [joined, ints([1, 2, 1, 1])], (1, 8, 6, 4))
+    joined, _ = (op("SLICE", [joined, ints([0, y, 0, 0]), ints([1, 4, 6, 4])], (1, 4, 6, 4)) for y in (4, 0))
     flat = op("RESHAPE", [joined, ints([1, 96])], (1, 96), new_shape=[1, 96])
     return w.finish([x], [op("TANH", [flat], (1, 96))])
 
@@ -162,3 +166,13 @@ def test_own_resize_operator() -> None:
     for rows in ("[0, 3]", "[-1, 0]", "[]", "7", '["a", "b"]'):
         with pytest.raises(ModelError, match="operator #0"):
             load_bytes(_resize(rows))
+
+
+def test_dynamic_range_quantisation_is_refused_with_the_way_out() -> None:
+    """int8 weights that a float layer reads: the interpreter quantises its activations as it runs."""
+    w = TFLiteWriter("hybrid")
+    x, y = w.add_tensor("x", (1, 4, 4, 2), "float32"), w.add_tensor("y", (1, 4, 4, 3), "float32")
+    k = w.add_tensor("k", (3, 1, 1, 2), "int8", data=np.ones((3, 1, 1, 2), np.int8), scale=0.1)
+    w.add_op("CONV_2D", [x, k], [y])
+    with pytest.raises(UnsupportedError, match="#0 CONV_2D: 'k' is INT8 beside float.*; a model quantised for dynamic"):
+        import_float(read_bytes(w.finish([x], [y])))

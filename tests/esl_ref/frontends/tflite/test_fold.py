@@ -33,6 +33,46 @@ def test_a_chain_becomes_constants() -> None:
     assert gone == {0, 1, 2}
 
 
+def test_a_dense_layer_of_sequences_with_an_open_batch() -> None:
+    """Keras' Dense of [-1, 5, 7] computes the rows and columns of its matrix: GATHER, REDUCE_PROD, PACK."""
+    w = TFLiteWriter(checked=False)
+    x = w.add_tensor("x", (1, 5, 7), "int8", scale=0.5, shape_signature=(-1, 5, 7))
+    shape, some = w.add_tensor("shape", (3,), "int32"), w.add_tensor("some", (2,), "int32")
+    rows, target = w.add_tensor("rows", (), "int32"), w.add_tensor("target", (2,), "int32")
+    w.add_op("SHAPE", [x], [shape])
+    w.add_op("GATHER", [shape, ints(w, "axes", 0, 1)], [some])
+    w.add_op("REDUCE_PROD", [some, ints(w, "all", 0)], [rows])
+    w.add_op("PACK", [rows, w.add_tensor("k", (), "int32", data=np.array(7, np.int32))], [target], values_count=2)
+    values, gone = fold(read_bytes(w.finish([x], [target])))
+    assert values[target].tolist() == [5, 7] and gone == {0, 1, 2, 3}
+
+
+def test_arithmetic_of_sizes() -> None:
+    """An upsampling of an open batch computes its sizes: slices, products, reshapes of scalars."""
+    w = TFLiteWriter(checked=False)
+    x = w.add_tensor("x", (1, 5, 7, 3), "int8", scale=0.5, shape_signature=(-1, 5, 7, 3))
+    names = {"shape": (4,), "one": (1,), "twice": (1,), "flat": (), "up": (1,), "less": (1,)}
+    t = {name: w.add_tensor(name, size, "int32") for name, size in names.items()}
+    w.add_op("SHAPE", [x], [t["shape"]])
+    w.add_op("SLICE", [t["shape"], ints(w, "b", 1), ints(w, "n", 1)], [t["one"]])
+    w.add_op("MUL", [t["one"], ints(w, "two", 2)], [t["twice"]])
+    w.add_op("RESHAPE", [t["twice"]], [t["flat"]])
+    w.add_op("EXPAND_DIMS", [t["flat"], ints(w, "axis", 0)], [t["up"]])
+    w.add_op("SUB", [t["up"], ints(w, "four", 4)], [t["less"]])
+    values, gone = fold(read_bytes(w.finish([x], [t["less"]])))
+    assert [values[t[n]].tolist() for n in names] == [[1, 5, 7, 3], [5], [10], 10, [10], [6]]
+    assert len(gone) == 6
+
+
+def test_the_shape_of_a_map_of_open_size_is_refused() -> None:
+    w = TFLiteWriter(checked=False)
+    x = w.add_tensor("x", (1, 1, 1, 3), "int8", scale=0.5, shape_signature=(-1, -1, -1, 3))
+    y = w.add_tensor("y", (4,), "int32")
+    w.add_op("SHAPE", [x], [y])
+    with pytest.raises(UnsupportedError, match=r"#0 SHAPE: tensor 'x' leaves axes \[1, 2\] open; convert the model"):
+        fold(read_bytes(w.finish([x], [y])))
+
+
 def test_what_depends_on_data_is_left() -> None:
     w = TFLiteWriter(checked=False)
     x, y = (w.add_tensor(n, (1, 2), "int32") for n in "xy")

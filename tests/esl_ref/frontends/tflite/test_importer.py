@@ -33,11 +33,11 @@ def values(graph: Graph, *arrays: np.ndarray) -> np.ndarray:
 
 
 def test_all_unknown_operators_are_named_at_once() -> None:
-    model = chain("RELU", "PRELU", "custom:Magic", "PRELU", "DEPTH_TO_SPACE")
+    model = chain("RELU", "RESIZE_BILINEAR", "custom:Magic", "RESIZE_BILINEAR", "MIRROR_PAD")
     with pytest.raises(UnsupportedError) as caught:
         load_bytes(model, "net.tflite")
     text = str(caught.value)
-    assert "net.tflite: unsupported operators: CUSTOM(Magic) (1x), DEPTH_TO_SPACE (1x), PRELU (2x)" in text
+    assert "net.tflite: unsupported operators: CUSTOM(Magic) (1x), MIRROR_PAD (1x), RESIZE_BILINEAR (2x)" in text
     assert all(code in text for code in IMPORTERS)
 
 
@@ -54,13 +54,32 @@ def test_all_unsupported_uses_of_known_operators_are_named_at_once() -> None:
         load_bytes(w.finish([x], [b]))
 
 
+def test_the_hints_of_several_refusals_are_given_once_each() -> None:
+    w = TFLiteWriter(checked=False)
+    t = [w.add_tensor(f"t{k}", (1, 8), "int8", scale=s) for k, s in enumerate((0.5, 0.25, 0.125))]
+    w.add_op("RELU6", [t[0]], [t[1]])
+    w.add_op("RELU6", [t[1]], [t[2]])
+    with pytest.raises(UnsupportedError) as caught:
+        load_bytes(w.finish([t[0]], [t[2]]))
+    assert str(caught.value).count("TFLM ignores the output's") == 1
+
+
+def test_activations_of_16_bits_are_refused_in_one_sentence() -> None:
+    w = TFLiteWriter(checked=False)
+    x, y, z = (w.add_tensor(name, (1, 8), "int16", scale=0.5) for name in "xyz")
+    w.add_op("RELU", [x], [y])
+    w.add_op("RELU", [y], [z])
+    with pytest.raises(UnsupportedError, match=r"INT16 activations \('y', 2 in all\); int8 and uint8 activations are"):
+        load_bytes(w.finish([x], [z]))
+
+
 def test_verdicts_cover_every_operator(tmp_path: Path) -> None:
     path = tmp_path / "net.tflite"
-    path.write_bytes(chain("RELU", "PRELU", "RELU"))
+    path.write_bytes(chain("RELU", "MIRROR_PAD", "RELU"))
     rows = verdicts(path)
     assert rows is not None
     assert [(row.code, row.verdict.split(":")[0]) for row in rows] == [
-        ("RELU", "supported"), ("PRELU", "not at all"), ("RELU", "supported"),
+        ("RELU", "supported"), ("MIRROR_PAD", "not at all"), ("RELU", "supported"),
     ]  # fmt: skip
     path.write_bytes(b"nothing")
     assert verdicts(path) is None
@@ -82,6 +101,16 @@ def test_an_open_batch_becomes_one_and_its_shape_arithmetic_vanishes() -> None:
     assert [type(op) for op in graph.ops] == [Reshape]
     assert graph.tensors["y"].shape == (1, 24)
     assert set(graph.tensors) == {"x", "y"}
+
+
+def test_a_map_of_open_size_is_refused() -> None:
+    """Its rows and columns are 1 in the file for want of a size: a network of 1 x 1 maps is not what was meant."""
+    w = TFLiteWriter()
+    x = w.add_tensor("x", (1, 1, 1, 3), "int8", scale=0.5, shape_signature=(-1, -1, -1, 3))
+    y = w.add_tensor("y", (1, 1, 1, 3), "int8", scale=0.5, shape_signature=(-1, -1, -1, 3))
+    w.add_op("RELU", [x], [y])
+    with pytest.raises(UnsupportedError, match=r"input 'x' leaves axes \[1, 2\] open; convert the model with a fixed"):
+        load_bytes(w.finish([x], [y]))
 
 
 def test_open_dimensions_follow_the_producer() -> None:

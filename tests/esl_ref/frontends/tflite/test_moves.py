@@ -3,54 +3,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
-from esl_ref.executor import run
-from esl_ref.frontends.tflite import load_bytes
-from esl_ref.frontends.tflite_writer import TFLiteWriter
-from esl_ref.stimulus import as_in_file, fit
-from tests.helpers.oracles import run_micro
-
-SHAPE = (1, 3, 4, 2)
-
-
-class Net:
-    """One operator over int8 tensors of one quantisation, and integer constants."""
-
-    def __init__(self) -> None:
-        self.w = TFLiteWriter()
-        self.inputs: list[int] = []
-
-    def x(self, shape: tuple[int, ...] = SHAPE, dtype: str = "int8", zero: int = 5) -> int:
-        index = self.w.add_tensor(f"x{len(self.inputs)}", shape, dtype, scale=0.5, zero_point=zero)
-        self.inputs.append(index)
-        return index
-
-    def ints(self, *values: int) -> int:
-        data = np.array(values, np.int32)
-        return self.w.add_tensor("ints", data.shape, "int32", data=data)
-
-    def y(self, shape: tuple[int, ...], dtype: str = "int8", zero: int = 5, scale: float = 0.5) -> int:
-        return self.w.add_tensor(f"y{shape}", shape, dtype, scale=scale, zero_point=zero)
-
-    def check(self, outputs: list[int], seed: int = 0) -> None:
-        """Every output equals tflite-micro's on random inputs."""
-        model = self.w.finish(self.inputs, outputs)
-        graph, rng = load_bytes(model), np.random.default_rng(seed)
-        given = []
-        for name in graph.inputs:
-            t = graph.tensors[name]
-            kind: Any = np.uint8 if t.file_offset else np.int8
-            info = np.iinfo(kind)
-            given.append(rng.integers(info.min, info.max, t.shape, kind, endpoint=True))
-        values = {n: fit(v, graph.tensors[n], n)[0] for n, v in zip(graph.inputs, given, strict=True)}
-        results = as_in_file(graph, run(graph, values))
-        for name, expected in zip(graph.outputs, run_micro(model, given), strict=True):
-            np.testing.assert_array_equal(results[name], expected)
-            assert results[name].dtype == expected.dtype
+from tests.helpers.one_operator import SHAPE, Net
 
 
 def test_slice() -> None:
