@@ -9,12 +9,10 @@ says what was done to them.
 from __future__ import annotations
 
 import io
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +20,7 @@ import numpy.typing as npt
 from esl_ref.axes import file_shape, in_file_order, in_graph_order
 from esl_ref.detection.objects import network_input
 from esl_ref.errors import InputError
+from esl_ref.files import write_whole
 from esl_ref.ir import Graph, Quantize, Tensor
 from esl_ref.picture import MODES, read_pixels
 
@@ -143,14 +142,12 @@ def as_in_file(graph: Graph, values: Mapping[str, Array]) -> dict[str, Array]:
 
 def write_npz(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an .npz, whole or not at all; the same arrays give the same bytes. InputError if that is impossible."""
-    try:
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+
+    def write(stream: IO[bytes]) -> None:
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, array in arrays.items():
                 buffer = io.BytesIO()
                 np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
                 archive.writestr(zipfile.ZipInfo(f"{name}.npy"), buffer.getvalue(), zipfile.ZIP_DEFLATED)
-        os.chmod(scratch, 0o644)  # mkstemp makes private files
-        os.replace(scratch, path)
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", where=str(path)) from error
+
+    write_whole(path, write, "results")

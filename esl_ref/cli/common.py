@@ -6,10 +6,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from esl_ref.errors import InputError
+from esl_ref.files import write_whole
 
 __all__ = [
     "BYTES",
@@ -136,11 +134,4 @@ def write_json(path: Path | None, value: Any) -> None:
     if str(path) == "-":
         sys.stdout.write(text)
         return
-    try:
-        handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(scratch, 0o644)  # mkstemp makes private files
-        os.replace(scratch, path)
-    except OSError as error:
-        raise InputError(f"cannot write the JSON report: {error.strerror}", where=str(path)) from error
+    write_whole(path, text, "JSON report")

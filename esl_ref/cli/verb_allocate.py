@@ -10,6 +10,7 @@ import click
 
 from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
 from esl_ref.errors import PlanError
+from esl_ref.files import check_folder
 
 
 @click.command("allocate")
@@ -30,6 +31,8 @@ def command(
     """
     from esl_ref.planner import layout
 
+    for path, what in ((out, "layout"), (json_file, "JSON report")):
+        check_folder(path, what)
     problem = layout.read_csv(instance, capacity)
     started = time.monotonic()
     with progress_console().status("heuristics") as status:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +87,23 @@ def _one_by_one(names: Sequence[str], settings: Callable[[str], Any]) -> Iterato
 
 def _side_by_side(names: Sequence[str], settings: Any, jobs: int) -> Iterator[tuple[str, Any, float]]:
     """Tables in `jobs` processes, each as soon as it is done."""
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_end_silently) as pool:
         waiting = {pool.submit(_made, name, settings): name for name in names}
-        with progress_console().status(f"{jobs} tables at a time: {', '.join(names)}") as status:
-            for done in as_completed(tuple(waiting)):
-                name = waiting.pop(done)
-                yield (name, *done.result())
-                status.update(f"{jobs} tables at a time: {', '.join(waiting.values())}")
+        try:
+            with progress_console().status(f"{jobs} tables at a time: {', '.join(names)}") as status:
+                for done in as_completed(tuple(waiting)):
+                    name = waiting.pop(done)
+                    yield (name, *done.result())
+                    status.update(f"{jobs} tables at a time: {', '.join(waiting.values())}")
+        except BaseException:
+            for process in active_children():  # nobody waits for the tables that they are at
+                process.terminate()
+            raise
+
+
+def _end_silently() -> None:
+    """In a worker: Ctrl-C reaches every process of a terminal, and the first one says enough."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @command.command("planner")

@@ -17,6 +17,7 @@ from esl_ref.cli.common import BYTES, arch_option, json_option, plan_option, pro
 from esl_ref.cli.network import RANDOM, NetworkOptions, integer_graph, is_workload, load_network, network_options
 from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
+from esl_ref.files import check_folder, write_whole
 from esl_ref.floating import FloatGraph
 from esl_ref.ir import Graph
 from esl_ref.planner.joint import Effort
@@ -91,12 +92,8 @@ def _page(
 
 
 def _write(path: Path | None, what: str, text: str) -> None:
-    if path is None:
-        return
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise InputError(f"cannot write the {what}: {error.strerror}", where=str(path)) from error
+    if path is not None:
+        write_whole(path, text, what)
 
 
 def _contradictions(given: dict[str, Any], shapes: bool) -> None:
@@ -202,6 +199,8 @@ def command(model: str, arch_name: str, network: NetworkOptions, **given: Any) -
     from esl_ref import arch as architecture
     from esl_ref.cli import shapes
 
+    for kind, what in (("map", "memory map"), ("html", "page"), ("json", "JSON report")):
+        check_folder(given[f"{kind}_file"], what)
     by_name = is_workload(model) and network.weights != RANDOM
     graph = model if by_name else _network(model, network, given["method"])
     on_shapes = isinstance(graph, str | FloatGraph) or given["method"] in ON_SHAPES

@@ -13,6 +13,7 @@ from rich.table import Table
 from esl_ref.cli.common import json_option, output_console, show_table, to_plain, write_json
 from esl_ref.cli.network import NetworkOptions, load_network, progress_bar
 from esl_ref.errors import InputError
+from esl_ref.files import check_folder, write_whole
 from esl_ref.floating import FloatGraph
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
     from esl_ref.quantiser.data import from_path
     from esl_ref.quantiser.evaluate import evaluate
 
-    if not out.parent.is_dir():  # said before minutes of work, not after
-        raise InputError("cannot be written (no such folder)", where=str(out))
+    check_folder(out, "model")
     graph = load_network(model, NetworkOptions(weights))
     if not isinstance(graph, FloatGraph):
         raise InputError("is quantised already", where=str(model))
@@ -83,7 +83,7 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
     with progress_bar("calibrating and comparing", len(data) * options.passes + len(judged)) as advance:
         result = quantise(graph, data, options, advance)
         report = evaluate(result.prepared, result.graph, judged, advance)
-    _write(out, result.file)
+    write_whole(out, result.file, "model")
     write_json(json_file, {
         "model": str(model), "out": str(out), "bytes": len(result.file), "calibration": data.meaning,
         "options": to_plain(options), "equalised": result.equalised, "notes": result.notes, **to_plain(report),
@@ -91,13 +91,6 @@ def command(model: Path, weights: str | None, out: Path, json_file: Path | None,
     })  # fmt: skip
     if str(json_file) != "-":
         _print(out, len(result.file), data, report, result.notes, layers)
-
-
-def _write(out: Path, file: bytes) -> None:
-    try:
-        out.write_bytes(file)
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", where=str(out)) from error
 
 
 def _decibels(value: float) -> str:

@@ -138,7 +138,7 @@ def test_results_return_to_the_files_numbers_and_are_written_reproducibly(tmp_pa
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     loaded = np.load(tmp_path / "a.npz")
     assert set(loaded.files) == {"x", "file"} and loaded["x"].tolist() == [0, 128, 255]
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="cannot write the results"):
         write_npz(tmp_path / "absent" / "a.npz", shown)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.npz", "b.npz"]
 

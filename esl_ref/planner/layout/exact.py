@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
 
+from esl_ref.planner.interruptible import solved
 from esl_ref.planner.layout.heuristics import ORDERS, Offsets
 from esl_ref.planner.layout.sections import Sections
 
@@ -72,7 +73,7 @@ def decide(problem: Sections, ceiling: int, order: str, conflicts: int, seconds:
     solver = _solver(seconds, seed)
     solver.parameters.search_branching = cp_model.FIXED_SEARCH
     solver.parameters.max_number_of_conflicts = conflicts
-    status = solver.solve(built.model)
+    status = solved(solver, built.model)
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Answer(Verdict.FOUND, built.offsets(solver))
     return Answer(Verdict.IMPOSSIBLE if status == cp_model.INFEASIBLE else Verdict.UNDECIDED)
@@ -90,7 +91,7 @@ def minimise(problem: Sections, low: int, start: Offsets, high: int, seconds: fl
     solver.parameters.num_workers = 2
     # Interleaved workers exchange what they learn at fixed points: the same seed gives the same layout.
     solver.parameters.interleave_search = True
-    status = solver.solve(built.model)
+    status = solved(solver, built.model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Answer(Verdict.UNDECIDED, None, low)
     verdict = Verdict.FOUND if status == cp_model.OPTIMAL else Verdict.UNDECIDED

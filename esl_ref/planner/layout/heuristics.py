@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from heapq import heappop, heapreplace
 from typing import TypeAlias
 
 from esl_ref.planner.layout.sections import Block, Sections
@@ -55,9 +56,15 @@ def skyline(problem: Sections, order: Order) -> Offsets:
     """Always the block that can go lowest, on top of everything placed; `order` breaks ties."""
     rank = {b.id: k for k, b in enumerate(sorted(problem.blocks, key=order))}
     lowest = {b: 0 for b in problem.blocks}
+    # Offsets only rise: what the heap holds is a lower bound, and right as soon as it is what `lowest` says.
+    heap = [(0, rank[b.id], b) for b in sorted(problem.blocks, key=lambda b: rank[b.id])]
     offsets: Offsets = {}
-    while lowest:
-        block = min(lowest, key=lambda b: (lowest[b], rank[b.id]))
+    while heap:
+        at, number, block = heap[0]
+        if at < lowest[block]:
+            heapreplace(heap, (lowest[block], number, block))
+            continue
+        heappop(heap)
         offsets[block.id] = lowest.pop(block)
         top = offsets[block.id] + block.size
         for b, at in lowest.items():

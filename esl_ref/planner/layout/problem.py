@@ -1,24 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layout problems: buffers with half-open lifetimes and sizes that want offsets in one arena.
-
-The file format is MiniMalloc's (Moffitt, "MiniMalloc: A Lightweight Memory Allocator for Hardware-Accelerated
-Machine Learning", ASPLOS 2023): CSV with a header naming at least `id,lower,upper,size`. A buffer lives in
-[lower, upper); ids are strings. An optional column `alignment` asks for offsets that are multiples of it.
-"""
+"""Layout problems: buffers with half-open lifetimes and sizes that want offsets in one arena."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from esl_ref.errors import BudgetError, InputError
 
-__all__ = ["Buffer", "Layout", "Problem", "read_csv", "write_csv"]
-
-_NUMBERS = ("lower", "upper", "size", "alignment")
+__all__ = ["Buffer", "Layout", "Problem"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +21,21 @@ class Buffer:
     size: int
     align: int = 1
 
+    def checked(self) -> Buffer:
+        """Itself; InputError if its numbers contradict each other."""
+        where = f"buffer '{self.id}'"
+        if self.size < 0:
+            raise InputError(f"size {self.size} is negative", where=where)
+        if self.upper <= self.lower:
+            raise InputError(
+                f"lifetime [{self.lower}, {self.upper}) is empty",
+                where=where,
+                hint="lifetimes are half-open, lower < upper",
+            )
+        if self.align < 1:
+            raise InputError(f"alignment {self.align} is not positive", where=where)
+        return self
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -42,7 +47,7 @@ class Problem:
     def __post_init__(self) -> None:
         seen: set[str] = set()
         for buffer in self.buffers:
-            _check(buffer)
+            buffer.checked()
             if buffer.id in seen:
                 raise InputError("appears twice", where=f"buffer '{buffer.id}'", hint="ids must be unique")
             seen.add(buffer.id)
@@ -95,61 +100,3 @@ class Layout:
     def gap(self) -> float:
         """(height - bound) / bound: how far from the liveness bound at most."""
         return (self.height - self.bound) / self.bound if self.bound else 0.0
-
-
-def _check(buffer: Buffer) -> None:
-    where = f"buffer '{buffer.id}'"
-    if buffer.size < 0:
-        raise InputError(f"size {buffer.size} is negative", where=where)
-    if buffer.upper <= buffer.lower:
-        raise InputError(
-            f"lifetime [{buffer.lower}, {buffer.upper}) is empty",
-            where=where,
-            hint="lifetimes are half-open, lower < upper",
-        )
-    if buffer.align < 1:
-        raise InputError(f"alignment {buffer.align} is not positive", where=where)
-
-
-def read_csv(source: Path | str, capacity: int | None = None) -> Problem:
-    """A problem from a MiniMalloc CSV file. InputError names file and line; BudgetError if capacity < bound."""
-    path = Path(source)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as text ({error})", where=str(path)) from error
-    return Problem(tuple(_rows(text, str(path))), capacity)
-
-
-def _rows(text: str, where: str) -> Iterable[Buffer]:
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    header = [name.strip() for name in reader.fieldnames or ()]
-    reader.fieldnames = header
-    missing = [name for name in ("id", *_NUMBERS[:3]) if name not in header]
-    if missing:
-        raise InputError(
-            f"no column {', '.join(missing)}", where=where, hint="the first line must be: id,lower,upper,size"
-        )
-    for row in reader:
-        place = f"{where}:{reader.line_num}"
-        if None in row or any(value is None for value in row.values()):
-            raise InputError(f"has not {len(header)} fields", where=place)
-        numbers = {name: _integer(row[name], name, place) for name in header if name in _NUMBERS}
-        lower, upper, size = (numbers[name] for name in _NUMBERS[:3])
-        yield Buffer(row["id"].strip(), lower, upper, size, numbers.get("alignment", 1))
-
-
-def _integer(text: str, name: str, where: str) -> int:
-    try:
-        return int(text)
-    except ValueError:
-        raise InputError(f"{name} '{text}' is not an integer", where=where) from None
-
-
-def write_csv(problem: Problem, layout: Layout, target: Path | str) -> None:
-    """MiniMalloc's output format: the input columns and `offset`."""
-    with Path(target).open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("id", "lower", "upper", "size", "offset"))
-        for b in problem.buffers:
-            writer.writerow((b.id, b.lower, b.upper, b.size, layout.offsets[b.id]))

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from esl_ref.planner.interruptible import solved
+
 __all__ = ["Staircase", "first_fit", "solve"]
 
 
@@ -119,7 +121,7 @@ def _minimise(problem: Staircase, start: dict[str, int], seconds: float, seed: i
     solver.parameters.num_workers = 2
     # Interleaved workers exchange what they learn at fixed points: the same seed gives the same layout.
     solver.parameters.interleave_search = True
-    status = solver.solve(model)
+    status = solved(solver, model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return start
     return {name: solver.value(variable) for name, variable in at.items()}

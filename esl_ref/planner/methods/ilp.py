@@ -16,6 +16,7 @@ from typing import TypeAlias
 from ortools.sat.python import cp_model
 
 from esl_ref.errors import BudgetError, PlanError
+from esl_ref.planner.interruptible import solved
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["Candidates", "Choice", "Conversion", "Selection", "Selector", "within"]
@@ -173,7 +174,7 @@ def _solve(
     model.minimize(sum(terms))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    status = solver.solve(model)
+    status = solved(solver, model)
     if status == cp_model.INFEASIBLE and limit is not None:
         raise BudgetError(f"{limit} bytes are too few for both memories", where=f"network '{graph.name}'")
     if status != cp_model.OPTIMAL:

@@ -92,7 +92,7 @@ def test_bad_input_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[s
         ("quantise", folder / "float.tflite", "--calibrate", folder / "digits.npy", "--out", out, "--weights", "w"):
             "goes with a Darknet .cfg",
         ("quantise", folder / "float.tflite", "--calibrate", folder / "digits.npy", "--out", folder / "no" / "x"):
-            "cannot be written",
+            "cannot write the model",
     }  # fmt: skip
     for words, complaint in cases.items():
         code, _, err = call(capsys, *words)

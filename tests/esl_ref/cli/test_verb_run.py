@@ -89,7 +89,7 @@ def test_uint8_models_speak_uint8(data_dir: Path, tmp_path: Path, capsys: pytest
     [
         (["/nonexistent.tflite"], "cannot be read"),
         ([EMBEDDED, "--input", "/nonexistent.npy"], "no such file"),
-        ([EMBEDDED, "--output", "/nonexistent/out.npz"], "cannot be written"),
+        ([EMBEDDED, "--output", "/nonexistent/out.npz"], "cannot write the results"),
         ([EMBEDDED, "--executor", "abacus"], "abacus"),
         ([EMBEDDED, "--seed", "-1"], "-1"),
         ([EMBEDDED, "--executor", "machine", "--arch", "abacus"], "abacus"),

@@ -219,38 +219,3 @@ def test_capacity_below_the_bound_names_what_is_alive() -> None:
 def test_time_limit_must_be_positive(limit: float) -> None:
     with pytest.raises(InputError, match="time limit"):
         layout.solve(layout.Problem(()), limit)
-
-
-@pytest.mark.parametrize(
-    ("text", "match"),
-    [
-        ("", "no column id"),
-        ("id,lower,upper\na,0,1\n", "no column size"),
-        ("id,lower,upper,size\na,0,1\n", ":2: has not 4 fields"),
-        ("id,lower,upper,size\na,0,1,2,3\n", ":2: has not 4 fields"),
-        ("id,lower,upper,size\na,0,1,big\n", "size 'big' is not an integer"),
-        ("id,lower,upper,size\na,0,0,1\n", "is empty"),
-    ],
-)
-def test_malformed_files_are_refused_with_their_place(tmp_path: Path, text: str, match: str) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=match):
-        layout.read_csv(path)
-
-
-def test_binary_and_absent_files_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    for name in ("binary.csv", "absent.csv"):
-        with pytest.raises(InputError, match="cannot be read"):
-            layout.read_csv(tmp_path / name)
-
-
-def test_csv_round_trip_keeps_string_ids(tmp_path: Path) -> None:
-    source, target = tmp_path / "in.csv", tmp_path / "out.csv"
-    source.write_text("id, lower, upper, size, alignment\nconv/1,0,2,5,4\nfc,1,3,6,1\n")
-    problem = layout.read_csv(source)
-    assert problem.buffers[0] == buffer("conv/1", 0, 2, 5, 4)
-    layout.write_csv(problem, layout.solve(problem), target)
-    assert target.read_text().splitlines()[0] == "id,lower,upper,size,offset"
-    assert layout.read_csv(target).buffers[1] == buffer("fc", 1, 3, 6)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are written whole or not at all: what a killed or failing command leaves is what was there before."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from esl_ref.errors import InputError
+
+__all__ = ["check_folder", "write_whole"]
+
+
+def check_folder(path: Path | None, what: str = "file") -> None:
+    """InputError if `path` lies in no folder: said before minutes of work, not after them."""
+    if path is not None and not path.parent.is_dir():
+        raise InputError(f"cannot write the {what}: no such folder", where=str(path))
+
+
+def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object], what: str = "file") -> None:
+    """Write text (as UTF-8), bytes, or what a function writes; InputError, naming `what`, if that is impossible."""
+    try:
+        # Behind a link lies what is meant, and only plain files can be replaced: a device or a pipe has to stay one.
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                _write(stream, content)
+        else:
+            _replace(target, content)
+    except OSError as error:
+        raise InputError(f"cannot write the {what}: {error.strerror or error}", where=str(path)) from error
+
+
+def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    if callable(content):
+        content(stream)
+    else:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def _replace(target: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    """Through a scratch file beside `target`, which is gone again whatever happens."""
+    handle, scratch = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            _write(stream, content)
+        os.chmod(scratch, 0o644)  # mkstemp makes private files
+        os.replace(scratch, target)
+    except BaseException:
+        os.unlink(scratch)
+        raise
