@@ -20,7 +20,8 @@ __all__ = ["Rated", "Rater", "undominated"]
 @dataclass(frozen=True)
 class Rated:
     """A choice with what it costs: bytes of the arena (`height`) and of all on-chip memories together, cycles that the
-    ESL machine predicts, bytes from and to external memory. Of the cycles, the engine is `busy` in so many."""
+    ESL machine predicts, bytes from and to external memory. Of the cycles, the engine is `busy` in so many; so many `commands` are
+    timed for that."""
 
     choice: Choice
     height: int
@@ -28,6 +29,7 @@ class Rated:
     cycles: int
     traffic: int
     busy: int
+    commands: int
 
 
 class Rater:
@@ -60,7 +62,8 @@ class Rater:
         counted = timing.counters
         traffic = (counted["READ_BEATS"] + counted["WRITE_BEATS"]) * machine.axi_bytes
         busy = counted["MAC_ACTIVE"] + counted["VECTOR_ACTIVE"]
-        return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, traffic, busy)
+        return Rated(choice, realised.height, machine.memory_bytes(), timing.cycles, traffic, busy,
+                     len(program.commands))  # fmt: skip
 
 
 def undominated(plans: Iterable[Rated]) -> list[Rated]:

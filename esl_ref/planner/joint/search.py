@@ -35,7 +35,10 @@ TRUST = 1.12
 ROOM = 1.25
 """Layouts may be this much smaller than the peak that their price names."""
 POLISH = 500
-"""Plans that polishing may rate, divided by the number of tasks, which says how long each takes."""
+"""Plans that polishing may rate, divided by the number of tasks: each has about as many neighbours."""
+TIMED = 30_000
+"""Commands that may be timed for plans that are hardly better than the best so far: networks of many rows have so many
+in one plan that there is time for few."""
 BYTE_COSTS = (0.0, 0.125, 2.0)
 """Cycles that a byte of weights may count as besides those it takes: from nothing to hardly any weight twice."""
 
@@ -111,17 +114,22 @@ class Search:
         no more than `slowest` cycles."""
         found = cheapest(*(self._front(parking, limit, byte_cost) for parking in (False, True)))
         found = [c for c in found if slowest is None or c.cost <= TRUST * slowest]
-        best: int | None = None
+        best, left = None, len(found)
         for done, candidate in enumerate(sorted(found, key=lambda c: c.cost) if limit is not None else found):
             answered = done > 0 if limit is None else best is not None
-            if (best is not None and candidate.cost > TRUST * best) or (answered and self.late()):
+            if (best is not None and candidate.cost > TRUST * best) or (answered and (left == 0 or self.late())):
                 break
             rated = self.rater.rate(Choice(candidate.groups, parked=candidate.parked))
             self.effort.progress("timing plans on the ESL machine", done + 1, len(found))
             if limit is not None and rated.height <= limit:
+                left = left - 1 if best else min(left, self._few(rated))
                 best = min(best or rated.cycles, rated.cycles)
                 if self.settled(limit):
                     break
+
+    def _few(self, plan: Rated) -> int:
+        """How many more plans like this one are worth timing."""
+        return max(4, TIMED // plan.commands)
 
     def _front(self, parking: bool, limit: int | None, byte_cost: float) -> list[Candidate]:
         """The front by price, with all maps on chip or with those parked for which it pays."""
@@ -154,7 +162,7 @@ class Search:
     def polish(self, plan: Rated, cost: Callable[[Rated], tuple[float, ...]]) -> Rated:
         """`plan` with the weights cut otherwise and a row more in some buffers, as long as `cost` falls and the engine
         waits: that is all that these moves can shorten."""
-        left = max(8, POLISH // len(self.lowered.tasks))
+        left = min(max(8, POLISH // len(self.lowered.tasks)), self._few(plan))
         moves = [*self._moves()]
         while left > 0 and plan.cycles > NEAR * plan.busy and not self.late():
             found = plan

@@ -13,7 +13,7 @@ from esl_ref.planner.joint import Rated
 from esl_ref.planner.points import joined
 
 _PLAN = st.builds(
-    lambda height, scratch, cycles, traffic: Rated(Choice(()), height, height + scratch, cycles, traffic, cycles),
+    lambda height, scratch, cycles, traffic: Rated(Choice(()), height, height + scratch, cycles, traffic, cycles, 1),
     *(st.integers(0, 6) for _ in range(4)),
 )
 
