@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from esl_ref.files import write_whole
 
 __all__ = [
     "BYTES",
+    "SECONDS",
+    "SEED",
     "arch_option",
     "json_option",
     "output_console",
@@ -105,6 +108,24 @@ class _Bytes(click.ParamType[int]):
 
 BYTES = _Bytes()
 """click type for sizes."""
+
+
+class _Seconds(click.FloatRange):
+    """A time above zero that ends."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if not math.isfinite(seconds):  # nan is not above the least, but not below it either
+            self.fail(f"{value} is no number of seconds", param, ctx)
+        return seconds
+
+
+SECONDS = _Seconds(min=0, min_open=True)
+"""click type for time limits."""
+SEED = click.IntRange(0, (1 << 31) - 1)
+"""click type for seeds of searches: CP-SAT's are int32."""
 
 
 def to_plain(value: Any) -> Any:

@@ -66,6 +66,7 @@ def load_network(model: str | Path, options: NetworkOptions) -> Graph | FloatGra
     random = options.weights == RANDOM
     if is_workload(model):
         return _seeded(str(model), random)
+    _check_exists(Path(model))
     graph = load_model(model, None if random else options.weights)
     return with_random_weights(graph, 0) if random and isinstance(graph, FloatGraph) else graph
 
@@ -75,6 +76,15 @@ def is_workload(model: str | Path) -> bool:
     from esl_ref.workloads import named
 
     return named(str(model)) is not None and not Path(model).exists()
+
+
+def _check_exists(model: Path) -> None:
+    """InputError with the names there are, for what is no file and looks like a name."""
+    from esl_ref.workloads import NAMES
+
+    if not model.suffix[1:].isalpha() and model.parent == Path() and not model.exists():
+        raise InputError("is no file and no built-in workload", where=str(model),
+                         hint=f"built in are: {', '.join(NAMES)}")  # fmt: skip
 
 
 def _seeded(name: str, random: bool) -> Graph:

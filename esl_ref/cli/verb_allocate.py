@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from esl_ref.cli.common import BYTES, json_option, output_console, progress_console, write_json
+from esl_ref.cli.common import BYTES, SECONDS, SEED, json_option, output_console, progress_console, write_json
 from esl_ref.errors import PlanError
 from esl_ref.files import check_folder
 
@@ -16,9 +16,9 @@ from esl_ref.files import check_folder
 @click.command("allocate")
 @click.argument("instance", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--capacity", type=BYTES, help="Stop at the first layout within this size; without it, search the least.")
-@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+@click.option("--time", "seconds", type=SECONDS, default=60.0, show_default=True,
               help="Seconds after which the best layout so far is taken.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same layout.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same layout.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the layout as CSV with offsets.")
 @json_option
 def command(

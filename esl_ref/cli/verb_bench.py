@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from esl_ref.cli.common import json_option, output_console, progress_console, show_table, write_json
+from esl_ref.cli.common import SECONDS, SEED, json_option, output_console, progress_console, show_table, write_json
 from esl_ref.errors import InputError
 
 
@@ -110,9 +110,9 @@ def _end_silently() -> None:
 @click.option("--table", "names", multiple=True, metavar="NAME", help="Only this table; may be given several times.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), envvar="ESL_REF_DATA",
               default=Path("../shared/data"), show_default=True, help="Folder of third-party instances.")  # fmt: skip
-@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), default=60.0, show_default=True,
+@click.option("--time", "seconds", type=SECONDS, default=60.0, show_default=True,
               help="Seconds that a single search may take.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plans.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="The same seed gives the same plans.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True,
               help="Tables that are made at the same time, each in a process of its own.")  # fmt: skip
 @json_option

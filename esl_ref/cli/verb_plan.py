@@ -13,7 +13,17 @@ import click
 from rich.progress import Progress
 
 from esl_ref.arch import Arch
-from esl_ref.cli.common import BYTES, arch_option, json_option, plan_option, progress_console, to_plain, write_json
+from esl_ref.cli.common import (
+    BYTES,
+    SECONDS,
+    SEED,
+    arch_option,
+    json_option,
+    plan_option,
+    progress_console,
+    to_plain,
+    write_json,
+)
 from esl_ref.cli.network import RANDOM, NetworkOptions, integer_graph, is_workload, load_network, network_options
 from esl_ref.compiler import Compiled
 from esl_ref.errors import InputError
@@ -161,10 +171,10 @@ def _network(model: str, network: NetworkOptions, method: str) -> Graph | FloatG
 @click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
               help="joint: the best of all; rows: row-streamed groups; layerwise: whole layers one after the other; "
               "the others as published under that name; ilp reckons with bytes and cycles only.")  # fmt: skip
-@click.option("--time", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS",
+@click.option("--time", "seconds", type=SECONDS, metavar="SECONDS",
               help="Search for so long: the best found is the answer. Without it a plan takes what it takes, "
               f"one on shapes {SHAPE_SECONDS:.0f} s at most.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True,
+@click.option("--seed", type=SEED, default=0, show_default=True,
               help="Of the search: the same seed gives the same plan, unless time runs out.")  # fmt: skip
 @click.option("--map", "map_file", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE.svg",
               help="Draw the SRAM over time, buffers as blocks, the peak marked; with --pareto the front.")  # fmt: skip

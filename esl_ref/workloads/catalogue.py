@@ -36,7 +36,9 @@ _BUILDERS: dict[str, Callable[[], ShapeGraph]] = {
 }
 
 NAMES = tuple(_BUILDERS)
-_SPELLINGS = {name.replace("_", ""): name for name in NAMES}
+_OTHER_NAMES = {"squeezenet": "squeezenet11", "ssdmobilenet": "ssd_mobilenet_v1_075", "ssd": "ssd_mobilenet_v1_075",
+                "yolov2tiny": "tiny_yolo_v2", "yolov3tiny": "tiny_yolo_v3"}  # fmt: skip
+_SPELLINGS = _OTHER_NAMES | {name.replace("_", ""): name for name in NAMES}
 
 
 def named(name: str) -> str | None:

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from esl_ref.cli.common import BYTES, show_table, to_plain, write_json
+from esl_ref.cli.common import BYTES, SECONDS, SEED, show_table, to_plain, write_json
 from esl_ref.errors import InputError
 
 
@@ -84,3 +84,16 @@ def test_a_table_is_never_cut(width):
     assert text.count("1234.567") == 8 * len(names)
     longest = max(map(len, text.splitlines()))
     assert longest <= 200 and (longest > 80 or width == 200)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0", "-1", "soon"])
+def test_times_that_never_end_are_refused(text):
+    """A search of nan seconds went on for ever: no moment is after its end."""
+    with pytest.raises(click.BadParameter):
+        SECONDS.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["-1", "2147483648", "99999999999999999999"])
+def test_seeds_that_cp_sat_cannot_take_are_refused(text):
+    with pytest.raises(click.BadParameter, match="is not in the range"):
+        SEED.convert(text, None, None)

@@ -43,3 +43,17 @@ def test_method_on_a_model_file(data_dir: Path, capsys: pytest.CaptureFixture[st
     assert run(str(model), "--method", "restructure") == 0  # this one runs
     shown = capsys.readouterr().out
     assert "16 slices" in shown and "predicted cycles by term" in shown
+
+
+def test_a_wrong_name_lists_the_right_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(["plan", "inception"])
+    said = capsys.readouterr().err
+    assert leaving.value.code == 2 and "no built-in workload" in said and "inception_v3" in said and "yolo_v2" in said
+
+
+@pytest.mark.parametrize("name, meant", [("SqueezeNet", "squeezenet11"), ("yolov2-tiny", "tiny_yolo_v2")])
+def test_usual_names_of_workloads(name: str, meant: str) -> None:
+    from esl_ref.workloads import named
+
+    assert named(name) == meant
