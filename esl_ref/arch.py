@@ -19,9 +19,11 @@ from esl_ref.errors import ArchError
 from esl_ref.numerics import Profile
 from esl_ref.program.fields import COMMAND_WORDS, TABLE_BYTES
 
-__all__ = ["PRESETS", "Arch", "Memory", "load"]
+__all__ = ["MOST_ACT_BYTES", "PRESETS", "Arch", "Memory", "load"]
 
 PRESETS = ("tiny", "base", "wide")
+MOST_ACT_BYTES = 1 << 24
+"""What the 24 bits of an SRAM address in a command reach."""
 
 # Bytes of one lane's requantisation record: bias int32, multiplier int32, shift int8.
 HEADER_BYTES = 9
@@ -90,8 +92,8 @@ class Arch:
             self.axi_bytes,
         )
         _require(
-            0 < self.act_bytes <= 1 << 24 and self.act_bytes % (2 * self.lanes) == 0,
-            f"act_bytes must be a multiple of {2 * self.lanes} up to 16 MiB",
+            0 < self.act_bytes <= MOST_ACT_BYTES and self.act_bytes % (2 * self.lanes) == 0,
+            f"act_bytes must be a multiple of {2 * self.lanes} up to {MOST_ACT_BYTES >> 20} MiB",
             self.act_bytes,
         )
         _require(2 <= self.weight_words <= 1 << 16, "weight_words must be 2 to 65536", self.weight_words)

@@ -73,9 +73,11 @@ def network_bound(graph: Graph, arch: Arch) -> Bound:
     """Bounds of a whole network.
 
     Weights of convolutions can hide behind the pixels of other layers. Those of a fully connected layer are used once
-    each, so there the lane-quantised bound is the larger of its array cycles and its weight traffic.
+    each, so there the lane-quantised bound is the larger of its array cycles and its weight traffic. Operators that
+    share their weights, as the tiles of one do, read them once.
     """
     bounds = [(op, op_bound(op, graph, arch)) for op in graph.ops]
     lanes = sum(b.cycles if isinstance(op, FullyConnected) else b.lanes for op, b in bounds)
     total = sum(macs(op, graph) for op in graph.ops)
-    return Bound(_up(total, arch.macs_per_cycle), lanes, sum(b.weights for _, b in bounds))
+    read = {id(getattr(op, "weight", op)): b.weights for op, b in bounds}
+    return Bound(_up(total, arch.macs_per_cycle), lanes, sum(read.values()))

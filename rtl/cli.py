@@ -12,7 +12,7 @@ import click
 
 from esl_ref.arch import Arch, load
 from esl_ref.cli.common import (
-    BYTES,
+    SRAM,
     arch_option,
     json_option,
     output_console,
@@ -30,7 +30,7 @@ __all__ = ["command"]
 
 @click.command("rtl")
 @click.argument("model", required=False, type=click.Path(path_type=Path))
-@click.option("--sram", type=BYTES, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
+@click.option("--sram", type=SRAM, metavar="BYTES", help="Activation SRAM; with a MODEL, what it has to fit into.")
 @arch_option
 @click.option("--out", type=click.Path(path_type=Path), required=True, metavar="DIR", help="Folder to write to.")
 @network_options

@@ -13,7 +13,7 @@ import click
 from rich.console import Console
 
 from esl_ref.cli.common import (
-    BYTES,
+    SRAM,
     arch_option,
     json_option,
     output_console,
@@ -31,7 +31,7 @@ __all__ = ["command"]
 @arch_option
 @click.option("--input", "input_file", type=click.Path(path_type=Path, dir_okay=False), metavar="X.npy|X.npz|IMAGE",
               help="Input of the network; random but seeded if left out.")  # fmt: skip
-@click.option("--sram", type=BYTES, help="Activation SRAM to fit and to build; default: what the plan needs.")
+@click.option("--sram", type=SRAM, help="Activation SRAM to fit and to build; default: what the plan needs.")
 @click.option("--fixed", is_flag=True, help="Build the architecture as described instead of sizing its memories.")
 @click.option("--stall", type=click.FloatRange(0, 0.95), default=0.0, show_default=True, metavar="P",
               help="Withhold every handshake on every AXI channel with this probability per cycle.")  # fmt: skip

@@ -19,12 +19,14 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
+from esl_ref.arch import MOST_ACT_BYTES
 from esl_ref.files import write_whole
 
 __all__ = [
     "BYTES",
     "SECONDS",
     "SEED",
+    "SRAM",
     "arch_option",
     "json_option",
     "output_console",
@@ -108,6 +110,20 @@ class _Bytes(click.ParamType[int]):
 
 BYTES = _Bytes()
 """click type for sizes."""
+
+
+class _Sram(_Bytes):
+    """A size that the activation SRAM can have."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        size = super().convert(value, param, ctx)
+        if size > MOST_ACT_BYTES:
+            self.fail(f"{value} is more than the {MOST_ACT_BYTES >> 20}M that the machine can address", param, ctx)
+        return size
+
+
+SRAM = _Sram()
+"""click type for sizes of the activation SRAM."""
 
 
 class _Seconds(click.FloatRange):

@@ -14,9 +14,9 @@ from rich.progress import Progress
 
 from esl_ref.arch import Arch
 from esl_ref.cli.common import (
-    BYTES,
     SECONDS,
     SEED,
+    SRAM,
     arch_option,
     json_option,
     plan_option,
@@ -167,7 +167,7 @@ def _network(model: str, network: NetworkOptions, method: str) -> Graph | FloatG
 @click.command("plan")
 @click.argument("model", type=click.Path())
 @arch_option
-@click.option("--sram", type=BYTES, help="Activation SRAM to fit, for example 24K.")
+@click.option("--sram", type=SRAM, help="Activation SRAM to fit, for example 24K.")
 @click.option("--method", type=click.Choice(METHODS + ON_SHAPES), default="joint", show_default=True,
               help="joint: the best of all; rows: row-streamed groups; layerwise: whole layers one after the other; "
               "the others as published under that name; ilp reckons with bytes and cycles only.")  # fmt: skip

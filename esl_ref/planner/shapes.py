@@ -24,6 +24,7 @@ from esl_ref.planner.methods.mafat import Mafat
 from esl_ref.planner.methods.mappings import mappings
 from esl_ref.planner.methods.restructure import Restructuring
 from esl_ref.planner.methods.storage import layerwise
+from esl_ref.planner.storage import in_words
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["METHODS", "SINGLE", "ShapePlan", "plan_shapes"]
@@ -33,7 +34,8 @@ __all__ = ["METHODS", "SINGLE", "ShapePlan", "plan_shapes"]
 class ShapePlan:
     """`tensors` and `weights` are on-chip bytes, `bound` what liveness asks for; `external` bytes cross the bus.
 
-    `layerwise` are the bytes that layer-by-layer execution keeps alive; `decisions` say what the method chose.
+    `layerwise` are the bytes that layer-by-layer execution keeps alive; `decisions` say what the method chose, `peak`
+    which storages are alive with how many bytes when most are.
     """
 
     model: str
@@ -48,6 +50,7 @@ class ShapePlan:
     macs: int
     external: int
     decisions: tuple[str, ...]
+    peak: tuple[tuple[str, int], ...] = ()
     seconds: float = 0.0
 
     @property
@@ -69,12 +72,16 @@ class _Request:
         return self.graph.nodes[0].nbytes + sum(self.graph[name].nbytes for name in self.graph.outputs)
 
     def made(self, tensors: int, bound: int, decisions: tuple[str, ...], *, weights: int | None = None,
-             macs: int | None = None, external: int | None = None, method: str = "") -> ShapePlan:  # fmt: skip
+             macs: int | None = None, external: int | None = None, method: str = "",
+             peak: tuple[tuple[str, int], ...] | None = None) -> ShapePlan:  # fmt: skip
         graph = self.graph
+        if peak is None:
+            whole = layerwise(graph)
+            peak = tuple((b.id, b.size) for b in whole.alive_at(whole.peak()[0]))
         return ShapePlan(
             graph.name, graph.topology_hash, method, graph.parameters, graph.macs, layerwise(graph).bound, tensors,
             2 * blending.WORD if weights is None else weights, bound, graph.macs if macs is None else macs,
-            graph.weight_bytes + self.ends if external is None else external, decisions,
+            graph.weight_bytes + self.ends if external is None else external, decisions, peak,
         )  # fmt: skip
 
 
@@ -130,17 +137,22 @@ def _ilp(request: _Request) -> ShapePlan:
     return request.made(best.nbytes, best.nbytes, (f"{best.cycles} cycles on the ESL machine", *decisions))
 
 
+_SHARE = 0.4
+"""Of the seconds of a request, what the search for row-streamed groups takes, of the network as it is and as it is cut
+along channels."""
+
+
 def _rows(request: _Request) -> ShapePlan:
-    found = fuse(request.graph, 1, request.seconds, request.seed)
+    found = fuse(request.graph, 1, _SHARE * request.seconds, request.seed)
     return _of_point(request, blending.point(found, 0, "rows"))
 
 
 def _joint(request: _Request) -> ShapePlan:
     """The best of row-streamed groups, with and without channel splits, and of the answers of every single method that
     decides on tensors: without a budget fewest of their bytes; with one, least traffic within it."""
-    found = [_of_point(request, blending.smallest(request.graph, request.seconds, request.seed))]
+    found = [_of_point(request, blending.smallest(request.graph, _SHARE * request.seconds, request.seed))]
     if request.budget is not None and found[0].tensors <= request.budget:
-        points = blending.blend(request.graph, request.seconds, request.seed)
+        points = blending.blend(request.graph, (1 - 2 * _SHARE) * request.seconds, request.seed)
         found += [_of_point(request, p) for p in points if p.nbytes <= request.budget]
     for method in (*SINGLE, "rows"):
         try:
@@ -166,8 +178,9 @@ def _of_point(request: _Request, found: Point) -> ShapePlan:
         for g in found.fusion.groups
         if g.last - g.first > 1
     )
+    largest = max(found.fusion.groups, key=lambda g: g.nbytes)
     return request.made(found.tensors, found.fusion.bound, (found.origin, *groups), weights=found.weights,
-                        macs=found.macs, external=found.external)  # fmt: skip
+                        macs=found.macs, external=found.external, peak=largest.state.at_peak())  # fmt: skip
 
 
 def _span(graph: ShapeGraph, first: int, last: int) -> str:
@@ -202,6 +215,6 @@ def plan_shapes(graph: ShapeGraph, method: str = "joint", *, budget: int | None 
     if budget is not None and found.tensors > budget:
         raise BudgetError(
             f"method {method} needs {found.tensors} bytes for tensors, {budget} are allowed", where=graph.name,
-            hint=f"--sram {found.tensors} is the least it finds",
+            hint=f"--sram {found.tensors} is the least it finds; alive together then: {in_words(found.peak)}",
         )  # fmt: skip
     return dataclasses.replace(found, method=method, seconds=round(time.perf_counter() - started, 2))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
@@ -54,21 +54,22 @@ def check_budget(plan: StoragePlan, budget: int, name: str) -> None:
     """BudgetError, saying by how much and what stands in the way, unless the plan fits `budget` bytes."""
     if plan.height <= budget:
         return
+    sizes = {i.name: i.bytes for i in plan.intervals}
+    alive = in_words([(name, sizes[name]) for name in plan.peak])
     raise BudgetError(
         f"needs {plan.height} bytes of activation SRAM, {plan.height - budget} more than the {budget} allowed",
         where=f"model '{name}'",
-        hint=f"alive together at the peak: {_alive(plan)}; --sram {plan.height} fits",
+        hint=f"alive together at the peak: {alive}; --sram {plan.height} fits",
         least=plan.height,
     )
 
 
-def _alive(plan: StoragePlan, count: int = 4) -> str:
-    """The largest storages alive at the peak. Fused tensors carry all their names: the last one is enough here."""
-    sizes = {i.name: i.bytes for i in plan.intervals}
-    names = sorted(plan.peak, key=lambda n: -sizes[n])
-    listed = ", ".join(f"{n.split(';')[-1]} ({sizes[n]} bytes)" for n in names[:count])
-    rest = sum(sizes[n] for n in names[count:])
-    return f"{listed} and {len(names) - count} more ({rest} bytes)" if rest else listed
+def in_words(alive: Sequence[tuple[str, int]], count: int = 4) -> str:
+    """The `count` largest of (storage, bytes). Fused tensors carry all their names: the last one is enough here."""
+    largest = sorted(alive, key=lambda item: -item[1])
+    listed = ", ".join(f"{name.split(';')[-1]} ({size} bytes)" for name, size in largest[:count])
+    rest = [size for _, size in largest[count:]]
+    return f"{listed} and {len(rest)} more ({sum(rest)} bytes)" if rest else listed
 
 
 def accountings(arch: Arch, tensors: int, network_input: int) -> dict[str, int]:

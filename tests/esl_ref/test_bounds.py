@@ -12,6 +12,9 @@ from esl_ref.bounds import network_bound, op_bound
 from esl_ref.frontends import load
 from esl_ref.macs import total_macs
 from esl_ref.models import embedded_path
+from esl_ref.rewrite import tile
+from esl_ref.workloads.builder import Builder
+from esl_ref.workloads.seeded import seeded
 
 
 def test_layers_of_the_embedded_model() -> None:
@@ -51,3 +54,12 @@ def test_mlperf_tiny(name: str, data_dir: Path) -> None:
     lanes, weights = PUBLISHED[name]
     assert bound.lanes == pytest.approx(lanes, rel=1e-3)
     assert weights in (None, bound.weights)
+
+
+def test_tiles_of_a_layer_read_its_weights_once() -> None:
+    b = Builder("t", (16, 16, 8))
+    b.conv(24, 3)
+    graph = seeded(b.build())
+    tiled = tile(graph, ("conv1",), 4, 2)
+    assert len([op for op in tiled.ops if op.kind == "Conv2D"]) == 8
+    assert network_bound(tiled, arch.load("base")).weights == network_bound(graph, arch.load("base")).weights == 216

@@ -20,8 +20,11 @@ __all__ = ["Rated", "Rater", "undominated"]
 @dataclass(frozen=True)
 class Rated:
     """A choice with what it costs: bytes of the arena (`height`) and of all on-chip memories together, cycles that the
-    ESL machine predicts, bytes from and to external memory. Of the cycles, the engine is `busy` in so many; so many `commands` are
-    timed for that."""
+    ESL machine predicts, bytes from and to external memory.
+
+    busy        cycles in which the engine works
+    commands    how long the Program is, which says how long it takes to time
+    """
 
     choice: Choice
     height: int

@@ -81,6 +81,14 @@ class Occupancy:
         """Most bytes alive at one event."""
         return int((self.high - self.low).sum(axis=0).max(initial=0))
 
+    def at_peak(self) -> tuple[tuple[str, int], ...]:
+        """(storage, bytes) alive when most are."""
+        alive = self.high - self.low
+        if not alive.size:
+            return ()
+        event = int(alive.sum(axis=0).argmax())
+        return tuple((name, int(held[event])) for name, held in zip(self.names, alive, strict=True) if held[event])
+
     @cached_property
     def apart(self) -> Mapping[tuple[str, str], int]:
         """(a, b) -> least distance of a's start above b's start if a is put above b, for pairs ever alive together."""

@@ -31,6 +31,11 @@ def test_budget_and_method(capsys: pytest.CaptureFixture[str]) -> None:
     assert "mafat does not apply" in capsys.readouterr().err
 
 
+def test_more_sram_than_there_are_addresses_for(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("cif", "--sram", "17M") == 2
+    assert "more than the 16M that the machine can address" in capsys.readouterr().err
+
+
 def test_options_that_need_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("mw", "--pareto") == 2
     assert "need a model file" in capsys.readouterr().err
