@@ -17,12 +17,12 @@ from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
+from esl_ref.layout.storage import check_budget
 from esl_ref.machine.timing import MemoryTiming, predict
 from esl_ref.planner.choose import row_streamed, whole_maps
 from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
-from esl_ref.planner.storage import check_budget
 from esl_ref.rewrite import Plain, Rewriting, rewritten
 
 __all__ = ["METHODS", "Planned", "as_they_stand", "compile_model", "noted", "plan_model"]

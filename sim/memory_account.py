@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from esl_ref.compiler.model import Compiled, ProgramStep
-from esl_ref.planner.storage import accountings, plan_storage
+from esl_ref.layout.storage import accountings, plan_storage
 
 __all__ = ["SramAccount", "account"]
 

@@ -29,7 +29,7 @@ def command(
     \b
     Example: esl-ref allocate buffers.csv --capacity 1M --out offsets.csv
     """
-    from esl_ref.planner import layout
+    from esl_ref import layout
 
     for path, what in ((out, "layout"), (json_file, "JSON report")):
         check_folder(path, what)

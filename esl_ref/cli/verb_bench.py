@@ -63,7 +63,7 @@ def _print(table: Any, seconds: float) -> None:
 
 def _made(name: str, settings: Any, say: Callable[[str], None] = lambda what: None) -> tuple[Any, float]:
     """A table and the seconds it took."""
-    from esl_ref.planner.tables import TABLES
+    from esl_ref.tables import TABLES
 
     started = time.perf_counter()
     table = TABLES[name](settings, say)
@@ -122,7 +122,7 @@ def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, jobs:
     With Programs: tiles, limits, programs, utilisation. FILE of --json is written anew after every row (with --jobs,
     after every table), so that what is done survives an interruption.
     """
-    from esl_ref.planner.tables import TABLES, Settings
+    from esl_ref.tables import TABLES, Settings
 
     if unknown := [name for name in names if name not in TABLES]:
         raise InputError(f"no table '{unknown[0]}'", hint=f"there are: {', '.join(TABLES)}")
@@ -157,8 +157,8 @@ def planner(names: tuple[str, ...], data: Path, seconds: float, seed: int, jobs:
 @json_option
 def memory(names: tuple[str, ...], everything: bool, repeat: int, data: Path, json_file: Path | None) -> None:
     """Peak memory of float inference over stock Darknet networks, layer by layer against everything at once."""
-    from esl_ref.planner.tables import Settings
-    from esl_ref.report.residency_table import make
+    from esl_ref.tables import Settings
+    from esl_ref.tables.residency import make
 
     folder = Settings(data).folder("darknet", "cfg_pjreddie")
     started = time.perf_counter()

@@ -24,7 +24,7 @@ from esl_ref.compiler.sizing import MOST_SLOTS, Sizing
 from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import ArchError, PlanError
 from esl_ref.ir import Conv2D, DepthwiseConv2D, Graph, Op, Table
-from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
+from esl_ref.layout.storage import Interval, StoragePlan, plan_storage
 from esl_ref.program.image import Program
 from esl_ref.rewrite import Rewriting
 

@@ -9,9 +9,9 @@ from esl_ref.compiler.model import Choice, Strategy, realise
 from esl_ref.compiler.sizing import Sizing
 from esl_ref.errors import BudgetError, InputError
 from esl_ref.ir import Graph
+from esl_ref.layout.storage import check_budget
 from esl_ref.planner.joint import Effort, Rated, Search, undominated, whole_layers
 from esl_ref.planner.joint.search import BYTE_COSTS
-from esl_ref.planner.storage import check_budget
 
 __all__ = ["Rated", "pareto", "row_streamed", "whole_maps", "within_slack"]
 

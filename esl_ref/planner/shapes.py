@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from esl_ref import layout
 from esl_ref.errors import BudgetError, InputError, PlanError
-from esl_ref.planner import layout
+from esl_ref.layout.storage import in_words
 from esl_ref.planner.methods import blend as blending
 from esl_ref.planner.methods.blend import Point
 from esl_ref.planner.methods.fdt import fdt
@@ -24,7 +25,6 @@ from esl_ref.planner.methods.mafat import Mafat
 from esl_ref.planner.methods.mappings import mappings
 from esl_ref.planner.methods.restructure import Restructuring
 from esl_ref.planner.methods.storage import layerwise
-from esl_ref.planner.storage import in_words
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["METHODS", "SINGLE", "ShapePlan", "plan_shapes"]

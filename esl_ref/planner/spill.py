@@ -19,9 +19,9 @@ from esl_ref.compiler.sizing import Sizing
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
 from esl_ref.ir import Graph
+from esl_ref.layout.storage import check_budget
 from esl_ref.planner.choose import whole_maps
 from esl_ref.planner.joint import Effort
-from esl_ref.planner.storage import check_budget
 
 __all__ = ["spilling"]
 

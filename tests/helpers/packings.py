@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 
-from esl_ref.planner.layout import Buffer
+from esl_ref.layout import Buffer
 
 __all__ = ["guillotine"]
 

@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from esl_ref.planner import layout
+from esl_ref import layout
 from esl_ref.planner.methods.storage import layerwise, roots
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 

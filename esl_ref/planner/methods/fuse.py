@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from esl_ref.planner.layout import staircase
-from esl_ref.planner.layout.staircase import Staircase
+from esl_ref.layout import staircase
+from esl_ref.layout.staircase import Staircase
 from esl_ref.planner.methods.occupancy import Context, Occupancy, occupancy
 from esl_ref.planner.methods.rows import Schedule, schedule
 from esl_ref.workloads.graph import ShapeGraph

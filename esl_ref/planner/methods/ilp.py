@@ -16,7 +16,7 @@ from typing import TypeAlias
 from ortools.sat.python import cp_model
 
 from esl_ref.errors import BudgetError, PlanError
-from esl_ref.planner.interruptible import solved
+from esl_ref.layout.interruptible import solved
 from esl_ref.workloads.graph import ShapeGraph
 
 __all__ = ["Candidates", "Choice", "Conversion", "Selection", "Selector", "within"]

@@ -22,8 +22,8 @@ from esl_ref.compiler.segments import split
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import Storage, View
 from esl_ref.ir import Graph
+from esl_ref.layout.storage import Interval, StoragePlan, plan_storage
 from esl_ref.machine.timing import predict
-from esl_ref.planner.storage import Interval, StoragePlan, plan_storage
 from esl_ref.workloads.graph import Kind, Node, ShapeGraph
 from esl_ref.workloads.seeded import seeded
 

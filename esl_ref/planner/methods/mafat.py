@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 
+from esl_ref import layout
 from esl_ref.errors import BudgetError, InputError, PlanError
-from esl_ref.planner import layout
 from esl_ref.planner.methods.storage import layerwise, live_bytes
 from esl_ref.planner.methods.tiles import TiledChain, chain_of, chains
 from esl_ref.workloads.graph import Kind, ShapeGraph

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from esl_ref.planner import layout
+from esl_ref import layout
 from esl_ref.workloads.graph import ALIASES, Kind, Node, ShapeGraph
 
 __all__ = ["layerwise", "live_bytes", "readers", "roots"]

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from esl_ref import layout
 from esl_ref.errors import PlanError
-from esl_ref.planner import layout
 from esl_ref.rewrite.boxes import Box, grid, reach
 from esl_ref.workloads.graph import WINDOWED, Kind, Node, ShapeGraph
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from esl_ref.planner.layout import Layout, Problem, write_csv
+from esl_ref.layout import Layout, Problem, write_csv
 from tests.helpers.packings import guillotine
 
 PATIENCE = 15.0

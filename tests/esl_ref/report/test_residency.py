@@ -10,7 +10,7 @@ import pytest
 from esl_ref.errors import InputError, ToolError
 from esl_ref.floating.accounting import everything_bytes, layerwise_bytes
 from esl_ref.report.residency import _STATUS, measure
-from esl_ref.report.residency_table import make, networks
+from esl_ref.tables.residency import make, networks
 from tests.esl_ref.frontends.darknet.nets import made, net
 
 CHAIN = net(64, 64, 16, ";".join(["convolutional filters=64 size=3 pad=1 activation=leaky"] * 8)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from esl_ref.planner import layout
+from esl_ref import layout
 from esl_ref.planner.methods.fdt import fdt, paths, split
 from esl_ref.planner.methods.storage import layerwise
 from esl_ref.workloads import Kind, workload
