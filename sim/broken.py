@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
 from sim.jobs import Job
-from sim.runner import DECERR, SLVERR, Fault, MemoryTiming
+from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
 __all__ = ["Broken", "broken", "changed", "find", "refusing"]
 
@@ -34,7 +34,7 @@ def changed(job: Job, index: int, **fields: int) -> Job:
 def refusing(job: Job, low: int, high: int, response: int = SLVERR) -> Job:
     """The same job on a memory that answers bursts starting in bytes `low` to `high` - 1 with an error."""
     fault = Fault("range", addresses=(low, high), response=response)
-    return dataclasses.replace(job, memory=MemoryTiming(fault=fault))
+    return dataclasses.replace(job, memory=BusMemory(fault=fault))
 
 
 def corrupt_programs(good: Job) -> Iterator[Broken]:

@@ -107,10 +107,10 @@ def _options(given: dict[str, Any], graph: Any) -> Any:
     from esl_ref.frontends import load
     from esl_ref.planner import saved
     from sim.cosim import Options
-    from sim.runner import MemoryTiming
+    from sim.runner import BusMemory
 
     arch, plan_file = load_arch(given["arch_name"]), given["plan_file"]
-    memory = MemoryTiming(given["latency"], given["gap"], given["stall"], given["seed"])
+    memory = BusMemory(given["latency"], given["gap"], given["stall"], given["seed"])
     return Options(
         arch, given["out"], given["sram"], memory, given["repeat"],
         [load(path) for path in given["between"]], given["waves"], given["flips"], given["executor"] == "rtl",

@@ -28,7 +28,7 @@ from sim.locate import Divergence, diverged, locate
 from sim.machine_backend import MachineBackend
 from sim.memory_account import SramAccount, account
 from sim.rtl_backend import RtlBackend
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from sim.workload import PROFILED, TIMED, TRACED, Workload, common_machine, prepare, whole_layers
 
 __all__ = ["Options", "Outcome", "RunRecord", "cosimulate"]
@@ -47,7 +47,7 @@ class Options:
     arch: Arch
     folder: Path
     sram: int | None = None
-    memory: MemoryTiming = field(default_factory=MemoryTiming)
+    memory: BusMemory = field(default_factory=BusMemory)
     repeat: int = 1
     between: Sequence[Graph] = ()
     waves: bool = False

@@ -25,7 +25,7 @@ from sim.machine_backend import MachineBackend
 from sim.random_layers import LayerSpec, build, inputs_of, is_legal, random_spec
 from sim.random_networks import NetworkSpec, network, random_plan
 from sim.rtl_backend import RtlBackend
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 __all__ = ["Case", "Failure", "FuzzResult", "case_of", "fuzz", "shrink", "try_layers"]
 
@@ -65,7 +65,7 @@ class Case:
     golden: Mapping[str, Any]
 
 
-def case_of(spec: Spec, arch: Arch, memory: MemoryTiming) -> Case | None:
+def case_of(spec: Spec, arch: Arch, memory: BusMemory) -> Case | None:
     """Compile for exactly this machine; None if golden refuses the numbers or nothing fits the machine."""
     graph, inputs, strategy, traces = _made(spec)
     try:
@@ -191,7 +191,7 @@ def fuzz(
     for first in range(0, count, _BATCH):
         numbers = range(first, min(first + _BATCH, count))
         specs = [draw(seed + n, arch.lanes) for n in numbers]
-        made = [case_of(spec, arch, MemoryTiming(stall=stall, seed=spec.seed)) for spec in specs]
+        made = [case_of(spec, arch, BusMemory(stall=stall, seed=spec.seed)) for spec in specs]
         cases = [case for case in made if case is not None]
         left_out, compared = left_out + len(made) - len(cases), compared + len(cases)
         for case, name, what in try_layers(cases, backends):

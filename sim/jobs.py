@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from esl_ref.program.image import PROFILE_RECORD, Bases, Program, default_bases
 from esl_ref.registers import COUNTERS
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 __all__ = ["FILL", "Backend", "Job", "JobResult", "Record", "counter_names", "read_records"]
 
@@ -36,7 +36,7 @@ class Job:
     label: str
     program: Program
     inputs: Mapping[str, Array]
-    memory: MemoryTiming = field(default_factory=MemoryTiming)
+    memory: BusMemory = field(default_factory=BusMemory)
     profile: bool = False
     flips: tuple[int, ...] = ()
     patches: Mapping[int, bytes] = field(default_factory=dict)

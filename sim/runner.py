@@ -27,7 +27,7 @@ from sim.protocol import describe_breach
 __all__ = [
     "Accelerator",
     "Fault",
-    "MemoryTiming",
+    "BusMemory",
     "Run",
     "RunResult",
     "accelerator_build",
@@ -59,7 +59,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class MemoryTiming:
+class BusMemory:
     """The external memory. `latency` in cycles from address to first beat (at least 2), one beat per `1 + gap` cycles,
     `stall` the probability per cycle and channel of a withheld handshake, drawn from `seed`."""
 
@@ -102,7 +102,7 @@ class Run:
     acknowledge: Sequence[tuple[int, int]] = ()
     during: Sequence[tuple[int, int, int | None]] = ()
     dump: tuple[int, int] | None = None
-    memory: MemoryTiming = field(default_factory=MemoryTiming)
+    memory: BusMemory = field(default_factory=BusMemory)
 
 
 @dataclass(frozen=True)
@@ -188,11 +188,11 @@ def run_program(
     timeout_cycles: int,
     *,
     reads: Sequence[int] = (),
-    memory: MemoryTiming | None = None,
+    memory: BusMemory | None = None,
     folder: Path | None = None,
 ) -> RunResult:
     """One run from reset; see `Run` for the arguments."""
-    run = Run(writes, timeout_cycles, image, reads, memory=memory or MemoryTiming())
+    run = Run(writes, timeout_cycles, image, reads, memory=memory or BusMemory())
     return run_programs(accelerator, [run], folder=folder)[0]
 
 

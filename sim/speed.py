@@ -20,7 +20,7 @@ from sim.accelerator import BuiltRtl
 from sim.bare import bare_executable, bare_run
 from sim.build import build_root
 from sim.rtl_backend import RtlBackend, register_run
-from sim.runner import MemoryTiming, run_programs
+from sim.runner import BusMemory, run_programs
 from sim.toolchain import find_toolchain
 from sim.workload import TIMED, Workload, prepare
 
@@ -62,7 +62,7 @@ def measure_simulation_speed(
     Raises `CheckFailed` if a run fails or cocotb and the bare loop count different cycles.
     """
     workload = prepare(graph, random_inputs(graph, seed), arch, sized=arch if fixed else None)
-    run = register_run(workload.job(0, TIMED, MemoryTiming()))
+    run = register_run(workload.job(0, TIMED, BusMemory()))
     image_bytes = 1 << _MEMORY_LOG2 if run.image is None else run.image.size
     with tempfile.TemporaryDirectory(prefix="esl-ref-speed-") as scratch:
         folder = Path(scratch)

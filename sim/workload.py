@@ -22,7 +22,7 @@ from esl_ref.executor import run
 from esl_ref.ir import Graph
 from esl_ref.pipeline import compile_model
 from sim.jobs import Job
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 __all__ = ["PROFILED", "TIMED", "TRACED", "Workload", "common_machine", "prepare", "whole_layers"]
 
@@ -57,7 +57,7 @@ class Workload:
         surfaces = (s for step in self.traced.programs for s in step.program.surfaces_of("out", "trace"))
         return frozenset(s.name for s in surfaces)
 
-    def jobs(self, number: int, memory: MemoryTiming) -> list[Job]:
+    def jobs(self, number: int, memory: BusMemory) -> list[Job]:
         """Of accelerator segment `number`: timed alone, with profile records, and with every tensor stored."""
         return [
             self.job(number, TIMED, memory),
@@ -65,7 +65,7 @@ class Workload:
             self.job(number, TRACED, memory, profile=True),
         ]
 
-    def job(self, number: int, kind: str, memory: MemoryTiming, *, profile: bool = False, label: str = "") -> Job:
+    def job(self, number: int, kind: str, memory: BusMemory, *, profile: bool = False, label: str = "") -> Job:
         """One run of one segment; its label names both."""
         compiled = self.traced if kind == TRACED else self.plain
         step = compiled.programs[number]

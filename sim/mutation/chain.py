@@ -14,7 +14,7 @@ from esl_ref.executor import random_inputs
 from esl_ref.ir import Graph, Tensor
 from sim.jobs import Job
 from sim.random_layers import LayerSpec, build
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from sim.workload import TRACED, prepare
 
 __all__ = ["chain", "chain_job"]
@@ -47,4 +47,4 @@ def chain_job(arch: Arch, seed: int) -> tuple[Job, Mapping[str, Any]]:
     """The chain compiled for just this machine with every tensor stored, and golden's values of all of them."""
     graph = chain(arch.lanes, seed)
     workload = prepare(graph, random_inputs(graph, seed), arch, sized=arch)
-    return workload.job(0, TRACED, MemoryTiming()), workload.golden
+    return workload.job(0, TRACED, BusMemory()), workload.golden

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from esl_ref.program.fields import ErrorCode, Opcode
 from sim.broken import broken, changed, find, refusing
 from sim.jobs import Job
-from sim.runner import DECERR, SLVERR, Fault, MemoryTiming
+from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
 __all__ = ["ErrorCase", "error_cases"]
 
@@ -47,7 +47,7 @@ def _bursts(good: Job) -> Iterator[ErrorCase]:
     """An error on one burst of the run, on memories of several speeds: where it stops depends on what was under way."""
     for number, (kind, index) in enumerate([*(("read", n) for n in _READS), *(("write", n) for n in _WRITES)]):
         fault = Fault(kind, index, response=(SLVERR, DECERR)[number % 2])
-        timing = MemoryTiming(
+        timing = BusMemory(
             latency=(2, 32, 90)[number % 3], stall=(0, 0.3)[number // 3 % 2], seed=number, fault=fault
         )
         yield f"error on {kind} burst {index}", dataclasses.replace(good, memory=timing), None

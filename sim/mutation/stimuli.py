@@ -21,7 +21,7 @@ from sim.mutation.error_cases import error_cases
 from sim.mutation.register_cases import RegisterCase, register_cases
 from sim.random_layers import random_spec
 from sim.rtl_backend import register_run
-from sim.runner import MemoryTiming, Run
+from sim.runner import BusMemory, Run
 from sim.workload import TRACED, prepare
 
 __all__ = ["Expected", "Stage", "Stimulus", "stages"]
@@ -86,7 +86,7 @@ def stages(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
     records as can be, random layers."""
     graph = load(embedded_path())
     workload = prepare(graph, executor.random_inputs(graph, seed), arch, sized=arch)
-    network = workload.job(0, TRACED, MemoryTiming(), profile=True)
+    network = workload.job(0, TRACED, BusMemory(), profile=True)
     yield Stage("network", (_good(network, workload.golden),))
     small = _small(arch, seed)
     yield Stage("registers", tuple(_registers(case) for case in register_cases(small.job)))
@@ -107,7 +107,7 @@ def _busy_profile(whole: Job) -> Iterator[Job]:
     """Every command but HEADER and END has a profile record: on a fast memory, and on some too slow for them."""
     stamped = [c.replace(stamp=1) if "tag" in c.fields else c for c in whole.program.commands]
     program = dataclasses.replace(whole.program, commands=tuple(stamped))
-    for memory in (MemoryTiming(2), MemoryTiming(300, 3), MemoryTiming(90, 15, 0.5)):
+    for memory in (BusMemory(2), BusMemory(300, 3), BusMemory(90, 15, 0.5)):
         yield Job(f"records of all commands, latency {memory.latency}", program, whole.inputs, memory, profile=True)
 
 
@@ -123,7 +123,7 @@ def _random(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
 
 def _layer(seed: int, arch: Arch, *, stall: float) -> Case | None:
     latency, gap = _SPEEDS[seed % len(_SPEEDS)]
-    case = case_of(random_spec(seed, arch.lanes), arch, MemoryTiming(latency, gap, stall, seed))
+    case = case_of(random_spec(seed, arch.lanes), arch, BusMemory(latency, gap, stall, seed))
     return case and dataclasses.replace(case, job=dataclasses.replace(case.job, profile=True))
 
 

@@ -19,7 +19,7 @@ from esl_ref.program.fields import ErrorCode, Opcode
 from esl_ref.program.image import Program, default_bases
 from esl_ref.registers import COUNTERS, address
 from sim.accelerator import build_rtl
-from sim.runner import Fault, MemoryTiming, Run, RunResult, run_programs
+from sim.runner import BusMemory, Fault, Run, RunResult, run_programs
 from tests.helpers.random_commands import KINDS, make_case
 
 pytestmark = pytest.mark.cosim
@@ -42,7 +42,7 @@ def _program(kind: str, seed: int) -> tuple[Program, dict[str, np.ndarray]]:
     return dataclasses.replace(program, commands=tuple(stamped), debug=()), case.inputs()
 
 
-def _run(program: Program, inputs: dict[str, np.ndarray], memory: MemoryTiming, **alter: int) -> Run:
+def _run(program: Program, inputs: dict[str, np.ndarray], memory: BusMemory, **alter: int) -> Run:
     bases = default_bases(program)
     image = program.memory_image(inputs, bases, 0xA5)
     for offset, value in alter.items():
@@ -89,9 +89,9 @@ def _runs(seed: int) -> tuple[list[tuple[Program, np.ndarray | None]], Sequence[
             Fault("read", _bursts_before_extra() + rng.randrange(2 * EXTRA), response=2),
             Fault("write", rng.randrange(60), response=3),
         ):
-            timing = MemoryTiming(latency=rng.choice([2, 32]), stall=rng.choice([0, 0.2]), seed=seed, fault=fault)
+            timing = BusMemory(latency=rng.choice([2, 32]), stall=rng.choice([0, 0.2]), seed=seed, fault=fault)
             about += [(program, None), (program, wanted)]
-            good = MemoryTiming(latency=rng.choice([2, 32]), stall=rng.choice([0, 0.2]), seed=seed)
+            good = BusMemory(latency=rng.choice([2, 32]), stall=rng.choice([0, 0.2]), seed=seed)
             runs += [_run(program, inputs, timing), _run(program, inputs, good)]
     return about, runs
 

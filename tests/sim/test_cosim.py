@@ -19,7 +19,7 @@ from sim.machine_backend import prediction
 from sim.random_layers import LayerSpec, build, random_spec
 from sim.random_networks import random_network
 from sim.rtl_backend import RtlBackend
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
 
@@ -56,7 +56,7 @@ def test_embedded_model(tmp_path: Path) -> None:
 def test_stalls_and_another_network_in_between(tmp_path: Path) -> None:
     """Twice without reset, on a memory that withholds handshakes on every channel."""
     other = build(LayerSpec("depthwise", 11, 13, 12, 20, 20, (3, 3), padding=(1, 1, 1, 1), table=True))
-    outcome = run_embedded(tmp_path, memory=MemoryTiming(stall=0.3, seed=9), repeat=2, between=[other])
+    outcome = run_embedded(tmp_path, memory=BusMemory(stall=0.3, seed=9), repeat=2, between=[other])
     check(outcome)
     labels = [run.label.split()[0] for run in outcome.runs if run.backend == "RTL"]
     assert labels == ["timed", "profiled", "traced", "between", "repeat"]
@@ -102,7 +102,7 @@ def test_random_networks_under_random_plans(tmp_path: Path) -> None:
 
 def test_cycles_on_slow_memories_are_predicted(tmp_path: Path) -> None:
     """Beats that wait for room in the loader must not let the memory's gap count twice."""
-    base, memories = arch.load("base"), (MemoryTiming(gap=1), MemoryTiming(latency=7, gap=2))
+    base, memories = arch.load("base"), (BusMemory(gap=1), BusMemory(latency=7, gap=2))
     drawn = [case_of(random_spec(s), base, m) for s in (20097, 20217, *range(20200, 20212)) for m in memories]
     jobs = [case.job for case in drawn if case is not None]
     for job, result in zip(jobs, RtlBackend(base, MEMORY_BYTES, tmp_path).run(jobs), strict=True):

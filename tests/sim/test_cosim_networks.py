@@ -14,7 +14,7 @@ from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
 from sim.cosim import Options, Outcome, cosimulate
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from tests.sim.test_cosim import check, check_prediction
 
 pytestmark = [pytest.mark.cosim, pytest.mark.slow]
@@ -32,7 +32,7 @@ OTHERS = (
 
 
 def stalled(graph: Graph, machine: Arch, between: list[Graph], folder: Path) -> Outcome:
-    options = Options(machine, folder, memory=MemoryTiming(stall=0.3, seed=7), repeat=2, between=between, fixed=True)
+    options = Options(machine, folder, memory=BusMemory(stall=0.3, seed=7), repeat=2, between=between, fixed=True)
     return cosimulate(graph, executor.random_inputs(graph, 2), options)
 
 

@@ -13,7 +13,7 @@ from esl_ref.frontends import load
 from esl_ref.numerics import Profile
 from esl_ref.stimulus import read_inputs
 from sim.cosim import Options, cosimulate
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from tests.sim.test_cosim import check, check_prediction
 
 MINI = ("deeploy/Models/miniMobileNet", "deeploy/Models/miniMobileNetv2")
@@ -32,7 +32,7 @@ def test_requant_shift(name: str, data_dir: Path, tmp_path: Path) -> None:
     assert outcome.arch.profile is Profile.MUL_ADD_SHIFT
     check(outcome)
     check_prediction(outcome)
-    check(cosimulate(graph, inputs, Options(arch.load("base"), tmp_path, memory=MemoryTiming(stall=0.3), repeat=2)))
+    check(cosimulate(graph, inputs, Options(arch.load("base"), tmp_path, memory=BusMemory(stall=0.3), repeat=2)))
 
 
 @pytest.mark.cosim

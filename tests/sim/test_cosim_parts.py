@@ -16,7 +16,7 @@ from esl_ref.program.fields import Opcode
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
 from sim.cosim import Options, cosimulate
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from tests.sim.test_cosim import check
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
@@ -115,7 +115,7 @@ CASES = {
 def test_layers_in_parts(case: str, stall: float, tmp_path: Path) -> None:
     make, sums = CASES[case]
     graph = make()
-    options = Options(BASE, tmp_path, fixed=True, memory=MemoryTiming(stall=stall, seed=4))
+    options = Options(BASE, tmp_path, fixed=True, memory=BusMemory(stall=stall, seed=4))
     outcome = cosimulate(graph, executor.random_inputs(graph, 5), options)
     check(outcome)
     if not stall:

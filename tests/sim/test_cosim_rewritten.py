@@ -18,7 +18,7 @@ from esl_ref.rewrite import Split, Tile
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
 from sim.cosim import Options, Outcome, cosimulate
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
 
@@ -27,7 +27,7 @@ BASE = arch.load("base")
 
 def _run(graph: Graph, choices: Sequence[Choice], folder: Path) -> Outcome:
     """Bit-exact on a memory that stalls, too."""
-    options = Options(BASE, folder, fixed=True, choices=tuple(choices), memory=MemoryTiming(stall=0.2, seed=4))
+    options = Options(BASE, folder, fixed=True, choices=tuple(choices), memory=BusMemory(stall=0.2, seed=4))
     outcome = cosimulate(graph, executor.random_inputs(graph, 5), options)
     assert outcome.bit_exact, "\n".join(outcome.divergence.sentences() if outcome.divergence else ())
     return outcome

@@ -16,12 +16,12 @@ from sim.compare import differing
 from sim.jobs import Job
 from sim.machine_backend import MachineBackend
 from sim.rtl_backend import RtlBackend
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from sim.workload import Workload
 
 
 def test_the_esl_machine_says_what_and_where(workload: Workload) -> None:
-    for name, job, code, index in broken(workload.job(0, "timed", MemoryTiming())):
+    for name, job, code, index in broken(workload.job(0, "timed", BusMemory())):
         (result,) = MachineBackend().run([job])
         assert result.error == (code, index), (name, result.failure)
         assert f"[{code.name}]" in result.failure
@@ -30,7 +30,7 @@ def test_the_esl_machine_says_what_and_where(workload: Workload) -> None:
 @pytest.mark.cosim
 @pytest.mark.xdist_group("base")
 def test_the_rtl_says_the_same_and_recovers(workload: Workload, base: Arch, tmp_path: Path) -> None:
-    good = workload.job(0, "timed", MemoryTiming())
+    good = workload.job(0, "timed", BusMemory())
     cases = broken(good)
     jobs: Sequence[Job] = [job for _, bad, _, _ in cases for job in (bad, good)]
     results = RtlBackend(base, good.bases().size, tmp_path).run(jobs)
@@ -45,7 +45,7 @@ def test_the_rtl_says_the_same_and_recovers(workload: Workload, base: Arch, tmp_
 @pytest.mark.xdist_group("base")
 def test_records_that_cannot_be_written(workload: Workload, base: Arch, tmp_path: Path) -> None:
     """The ESL machine writes no records, so this one is the RTL's alone."""
-    good = workload.job(0, "profiled", MemoryTiming(), profile=True)
+    good = workload.job(0, "profiled", BusMemory(), profile=True)
     bad = refusing(good, good.bases().profile, good.bases().profile + 8)
     first = next(i for i, c in enumerate(good.program.commands) if c["stamp"])
     failed, after = RtlBackend(base, good.bases().size, tmp_path).run([bad, good])

@@ -16,7 +16,7 @@ from sim.jobs import Job, JobResult
 from sim.machine_backend import MachineBackend
 from sim.random_layers import LayerSpec, random_spec
 from sim.random_networks import NetworkSpec, random_network
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 
 
 @pytest.mark.parametrize("preset", arch.PRESETS)
@@ -37,7 +37,7 @@ def test_random_plans_stream_and_park() -> None:
     """Else networks would test no more than layers."""
     base, found = arch.load("base"), set()
     for seed in range(30):
-        case = case_of(random_network(seed), base, MemoryTiming())
+        case = case_of(random_network(seed), base, BusMemory())
         assert case is not None
         program, sizes = case.job.program, {name: value.nbytes for name, value in case.golden.items()}
         found |= {"branches"} if sum(s.direction == "out" for s in program.surfaces) > 1 else set()
@@ -50,7 +50,7 @@ def test_a_failing_network_loses_its_last_layers() -> None:
     base = arch.load("base")
 
     def fails(spec: Spec) -> bool:
-        case = case_of(spec, base, MemoryTiming())
+        case = case_of(spec, base, BusMemory())
         return case is not None and any(c.opcode is Opcode.DEPTHWISE_WINDOW for c in case.job.program.commands)
 
     large = next(s for s in map(random_network, range(100)) if s.layers == 9 and fails(s))
@@ -77,7 +77,7 @@ def test_a_failing_layer_is_made_as_small_as_it_can_be() -> None:
     base, backend = arch.load("base"), Defective()
 
     def fails(spec: Spec) -> bool:
-        case = case_of(spec, base, MemoryTiming())
+        case = case_of(spec, base, BusMemory())
         return case is not None and bool(list(try_layers([case], [backend])))
 
     large = LayerSpec("conv", 3, 9, 11, 17, 20, (3, 2), (2, 1), padding=(1, 0, 1, 0), zeros=(5, -3), values="extreme")
@@ -87,7 +87,7 @@ def test_a_failing_layer_is_made_as_small_as_it_can_be() -> None:
 
 
 def test_verdicts_name_what_differs() -> None:
-    case = case_of(LayerSpec("conv", 1, 2, 4, 3, 1), arch.load("base"), MemoryTiming())
+    case = case_of(LayerSpec("conv", 1, 2, 4, 3, 1), arch.load("base"), BusMemory())
     assert case is not None
     assert [(name, what) for _, name, what in try_layers([case], [MachineBackend(), Defective()])] == [
         ("defective", "tensor 'y': 1 of 8 elements differ")
@@ -96,13 +96,13 @@ def test_verdicts_name_what_differs() -> None:
 
 def test_layers_too_large_are_left_out() -> None:
     small = arch.load("tiny").with_depths(act_bytes=64)
-    assert case_of(random_spec(3).__class__("conv", 0, 14, 14, 16, 16), small, MemoryTiming()) is None
+    assert case_of(random_spec(3).__class__("conv", 0, 14, 14, 16, 16), small, BusMemory()) is None
 
 
 def test_average_of_two_border_columns_regression() -> None:
     """Two border regions of a padded average, streamed together, summed into the same accumulator slot."""
     spec = LayerSpec("average", 40329, 5, 2, 8, 8, (3, 3), padding=(0, 1, 2, 0))
-    case = case_of(spec, arch.load("tiny"), MemoryTiming())
+    case = case_of(spec, arch.load("tiny"), BusMemory())
     assert case is not None
     assert list(try_layers([case], [MachineBackend()])) == []
     bases = {c["acc_base"] for c in case.job.program.commands if c.opcode is Opcode.POOL and c["acc_out"]}
@@ -111,5 +111,5 @@ def test_average_of_two_border_columns_regression() -> None:
 
 def test_map_parked_before_it_is_complete_regression() -> None:
     """Half of a concat was read again from memory, where it is stored once the other half is there, too."""
-    case = case_of(NetworkSpec(20293, 6), arch.load("base"), MemoryTiming())
+    case = case_of(NetworkSpec(20293, 6), arch.load("base"), BusMemory())
     assert case is not None and not list(try_layers([case], [MachineBackend()]))

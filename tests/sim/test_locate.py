@@ -14,7 +14,7 @@ from esl_ref.models import embedded_path
 from sim.jobs import Job, JobResult
 from sim.locate import Divergence, diverged, locate
 from sim.machine_backend import MachineBackend
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from sim.workload import Workload, prepare
 
 
@@ -26,7 +26,7 @@ def workload() -> Workload:
 
 @pytest.fixture(scope="module")
 def traced(workload: Workload) -> tuple[Job, JobResult]:
-    job = workload.jobs(0, MemoryTiming())[2]
+    job = workload.jobs(0, BusMemory())[2]
     return job, MachineBackend().run([job])[0]
 
 

@@ -17,7 +17,7 @@ from sim.compare import differing
 from sim.jobs import Job
 from sim.machine_backend import MachineBackend
 from sim.rtl_backend import RtlBackend, register_run
-from sim.runner import DECERR, SLVERR, Fault, MemoryTiming, Run, run_programs
+from sim.runner import DECERR, SLVERR, BusMemory, Fault, Run, run_programs
 from sim.workload import Workload
 
 BUS_ERRORS = {ErrorCode.FETCH_BUS, ErrorCode.LOAD_BUS, ErrorCode.STORE_BUS}
@@ -52,7 +52,7 @@ def implied(job: Job) -> list[int]:
 
 
 def test_every_wait_that_is_left_out_is_a_hazard(workload: Workload) -> None:
-    good = workload.job(0, "timed", MemoryTiming())
+    good = workload.job(0, "timed", BusMemory())
     indices = waiting(good)
     results = MachineBackend().run([without_waits(good, index) for index in indices])
     harmless = []
@@ -67,7 +67,7 @@ def test_every_wait_that_is_left_out_is_a_hazard(workload: Workload) -> None:
 @pytest.mark.cosim
 def test_missing_waits_do_not_hang_the_rtl(workload: Workload, base: Arch, tmp_path: Path) -> None:
     """What it computes is undefined; that it ends, and what the next Program computes, is not."""
-    good = workload.job(0, "timed", MemoryTiming())
+    good = workload.job(0, "timed", BusMemory())
     bad = [without_waits(good, index) for index in random.Random(1).sample(waiting(good), 6)]
     results = RtlBackend(base, good.bases().size, tmp_path).run([job for b in bad for job in (b, good)])
     for broken, after in zip(results[::2], results[1::2], strict=True):
@@ -78,7 +78,7 @@ def test_missing_waits_do_not_hang_the_rtl(workload: Workload, base: Arch, tmp_p
 @pytest.mark.cosim
 def test_an_error_on_any_burst(workload: Workload, base: Arch, tmp_path: Path) -> None:
     """Bursts drawn from all of a run; those fetched behind END may fail unnoticed."""
-    good, rng = workload.job(0, "timed", MemoryTiming()), random.Random(4)
+    good, rng = workload.job(0, "timed", BusMemory()), random.Random(4)
     backend = RtlBackend(base, good.bases().size, tmp_path)
     (plain,) = run_programs(backend.built.accelerator, [register_run(good)], folder=tmp_path)
     reads, writes = plain.traffic["read_bursts"], plain.traffic["write_bursts"]
@@ -87,7 +87,7 @@ def test_an_error_on_any_burst(workload: Workload, base: Arch, tmp_path: Path) -
     jobs: list[Job] = []
     for kind, index in chosen:
         fault = Fault(kind, index, response=rng.choice([SLVERR, DECERR]))
-        timing = MemoryTiming(latency=rng.choice([2, 32, 90]), stall=rng.choice([0, 0.3]), seed=index, fault=fault)
+        timing = BusMemory(latency=rng.choice([2, 32, 90]), stall=rng.choice([0, 0.3]), seed=index, fault=fault)
         jobs += [dataclasses.replace(good, memory=timing), good]
     results, seen = backend.run(jobs), set()
     for (kind, index), bad, after in zip(chosen, results[::2], results[1::2], strict=True):
@@ -102,7 +102,7 @@ def test_an_error_on_any_burst(workload: Workload, base: Arch, tmp_path: Path) -
 @pytest.mark.cosim
 def test_register_writes_while_busy(workload: Workload, base: Arch, tmp_path: Path) -> None:
     """Each is answered SLVERR and changes nothing: not this run, not the registers, not the next run."""
-    good = workload.job(0, "timed", MemoryTiming())
+    good = workload.job(0, "timed", BusMemory())
     locked = ("CTRL", "PROG_ADDR", "PROFILE_ADDR", *(f"BASE{i}" for i in range(8)))
     meddled = [(3, address(name), 0x1000) for name in locked] + [(1, address("STATUS"), None)]
     backend = RtlBackend(base, good.bases().size, tmp_path)

@@ -13,7 +13,7 @@ from sim.jobs import Job, counter_names
 from sim.machine_backend import prediction
 from sim.random_layers import LayerSpec, build, inputs_of
 from sim.rtl_backend import cycle_limit, job_result, register_run
-from sim.runner import MemoryTiming, RunResult
+from sim.runner import BusMemory, RunResult
 from sim.workload import prepare
 
 
@@ -21,7 +21,7 @@ from sim.workload import prepare
 def job() -> Job:
     spec = LayerSpec("conv", 5, 6, 6, 5, 20, (3, 3))
     graph = build(spec)
-    return prepare(graph, inputs_of(spec, graph), arch.load("base")).job(0, "timed", MemoryTiming())
+    return prepare(graph, inputs_of(spec, graph), arch.load("base")).job(0, "timed", BusMemory())
 
 
 def finished(job: Job, **changes: object) -> RunResult:
@@ -45,7 +45,7 @@ def test_the_doorbell_is_the_last_write(job: Job) -> None:
 
 
 def test_patience_grows_with_the_work_and_the_stalls(job: Job) -> None:
-    stalled = Job(job.label, job.program, job.inputs, MemoryTiming(stall=0.9))
+    stalled = Job(job.label, job.program, job.inputs, BusMemory(stall=0.9))
     assert cycle_limit(job) > 2 * prediction(job).cycles
     assert cycle_limit(stalled) > 20 * prediction(job).cycles
 

@@ -14,8 +14,8 @@ from sim.protocol import BREACHES, describe_breach
 from sim.runner import (
     DECERR,
     HARNESS,
+    BusMemory,
     Fault,
-    MemoryTiming,
     Run,
     accelerator_build,
     harness_ports,
@@ -58,7 +58,7 @@ def toy():
 
 def copy_run(image: np.ndarray | None = IMAGE, beats: int = BEATS, defect: int = NONE, **changes) -> Run:
     writes = [(SOURCE, FROM), (TARGET, TO), (LENGTH, beats), (DEFECT, defect), (CONTROL, START)]
-    memory = changes.pop("memory", MemoryTiming())
+    memory = changes.pop("memory", BusMemory())
     return Run(writes, 100_000, image, (STATUS,), [(CONTROL, ACKNOWLEDGE)], memory=memory, **changes)
 
 
@@ -84,7 +84,7 @@ def test_wide_bus():
 def test_latency_and_gap_cost_what_they_say(toy):
     """Each burst pays the latency once for reading and once for its response, each beat `gap` cycles to be read; the
     engine writes every second cycle only, so a gap of one is hidden there."""
-    timings = [MemoryTiming(latency=2), MemoryTiming(latency=102), MemoryTiming(latency=2, gap=1)]
+    timings = [BusMemory(latency=2), BusMemory(latency=102), BusMemory(latency=2, gap=1)]
     quick, late, gappy = (r.check() for r in run_programs(toy, [copy_run(memory=t) for t in timings]))
     bursts = quick.traffic["read_bursts"]
     assert late.cycles - quick.cycles == 100 * 2 * bursts
@@ -94,7 +94,7 @@ def test_latency_and_gap_cost_what_they_say(toy):
 @pytest.mark.parametrize("stall", [0.1, 0.9])
 def test_stalls_change_time_and_nothing_else(toy, stall):
     runs = [
-        copy_run(memory=MemoryTiming(stall=s, seed=seed)) for s, seed in ((0, 1), (stall, 1), (stall, 2), (stall, 1))
+        copy_run(memory=BusMemory(stall=s, seed=seed)) for s, seed in ((0, 1), (stall, 1), (stall, 2), (stall, 1))
     ]
     calm, first, other, again = (r.check() for r in run_programs(toy, runs))
     for result in (calm, first, other, again):
@@ -113,13 +113,13 @@ def test_stalls_change_time_and_nothing_else(toy, stall):
     ids=lambda fault: f"{fault.kind}{fault.index}-{fault.response}",
 )
 def test_faults_are_seen_and_the_next_run_is_clean(toy, fault):
-    bad, good = run_programs(toy, [copy_run(memory=MemoryTiming(fault=fault)), copy_run()])
+    bad, good = run_programs(toy, [copy_run(memory=BusMemory(fault=fault)), copy_run()])
     assert bad.check().registers[STATUS] == DONE | FAILED
     assert good.check().registers[STATUS] == DONE and (good.memory == copied()).all()
 
 
 def test_a_faulty_write_does_not_reach_memory(toy):
-    result = run_programs(toy, [copy_run(memory=MemoryTiming(fault=Fault("write", 0)))])[0].check()
+    result = run_programs(toy, [copy_run(memory=BusMemory(fault=Fault("write", 0)))])[0].check()
     assert (result.memory == IMAGE).all()
 
 
@@ -174,13 +174,13 @@ def test_silent_engine_times_out(toy):
 def test_protocol_breaches_fail_the_run(toy, defect, breach):
     # The impatient engine gets one burst, because a second one would already trip over the first one's response.
     beats = 2 if defect == IMPATIENT else BEATS
-    result = run_programs(toy, [copy_run(beats=beats, defect=defect, memory=MemoryTiming(stall=0.5))])[0]
+    result = run_programs(toy, [copy_run(beats=beats, defect=defect, memory=BusMemory(stall=0.5))])[0]
     with pytest.raises(CheckFailed, match=re.escape(breach)):
         result.check()
 
 
 def test_bare_loop_counts_the_same_cycles(toy, tmp_path):
-    run = copy_run(memory=MemoryTiming(stall=0.25, seed=5))
+    run = copy_run(memory=BusMemory(stall=0.25, seed=5))
     assert bare_run(toy, run, tmp_path).cycles == run_programs(toy, [run])[0].check().cycles
 
 
@@ -199,9 +199,9 @@ def test_bad_requests_are_refused(toy):
     with pytest.raises(InputError, match=r"1048584 bytes does not fit the harness's 1048576"):
         run_programs(toy, [copy_run(image=np.zeros((1 << BYTES_LOG2) + 8, np.uint8))])
     with pytest.raises(InputError, match="stall probability"):
-        MemoryTiming(stall=1.0)
+        BusMemory(stall=1.0)
     with pytest.raises(InputError, match="latency must be 2"):
-        MemoryTiming(latency=1)
+        BusMemory(latency=1)
     with pytest.raises(InputError, match="kind must be"):
         Fault("other")
     with pytest.raises(InputError, match="response must be"):

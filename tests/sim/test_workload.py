@@ -12,7 +12,7 @@ from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from esl_ref.pipeline import compile_model
 from sim.random_layers import LayerSpec, build, inputs_of
-from sim.runner import MemoryTiming
+from sim.runner import BusMemory
 from sim.workload import common_machine, prepare, whole_layers
 
 
@@ -20,7 +20,7 @@ def test_traced_and_plain_run_on_the_same_machine() -> None:
     graph = load(embedded_path())
     workload = prepare(graph, executor.random_inputs(graph, 1), arch.load("base"))
     assert workload.plain.arch.hash() == workload.traced.arch.hash()
-    timed, _, traced = workload.jobs(0, MemoryTiming())
+    timed, _, traced = workload.jobs(0, BusMemory())
     assert {s.name for s in timed.program.surfaces_of("out", "trace")} < workload.compared
     assert set(graph.outputs) - workload.compared == {"probability"}  # softmax is the host's
     assert {s.name for s in traced.program.surfaces_of("out", "trace")} == workload.compared

@@ -20,7 +20,7 @@ from esl_ref.registers import COUNTERS, address
 from sim.jobs import Job
 from sim.machine_backend import MachineBackend
 from sim.rtl_backend import RtlBackend, register_run
-from sim.runner import Fault, MemoryTiming, run_programs
+from sim.runner import BusMemory, Fault, run_programs
 from tests.helpers.random_commands import KINDS, make_case
 from tests.helpers.random_programs import random_program
 from tests.helpers.timing_arch import EIGHT
@@ -56,7 +56,7 @@ def test_single_commands_are_exact(rtl):
 @pytest.mark.parametrize("profile", [False, True])
 def test_traffic(rtl, profile):
     jobs = [
-        Job(f"traffic {seed}, latency {latency}", *random_program(seed, EIGHT), MemoryTiming(latency), profile=profile)
+        Job(f"traffic {seed}, latency {latency}", *random_program(seed, EIGHT), BusMemory(latency), profile=profile)
         for seed in range(4)
         for latency in (2, 32, 100)
     ]
@@ -110,7 +110,7 @@ def test_errors_have_the_same_code_and_command(rtl):
         if poke:
             memory[poke[0]] = poke[1]
         faults = [BusFault(refused[0], refused[1] - 1)] if refused else []
-        timing = MemoryTiming(fault=Fault("range", addresses=refused)) if refused else MemoryTiming()
+        timing = BusMemory(fault=Fault("range", addresses=refused)) if refused else BusMemory()
         run = register_run(job)
         runs.append(dataclasses.replace(run, image=np.frombuffer(bytes(memory), np.uint8), memory=timing))
         with pytest.raises(MachineFault) as fault:
