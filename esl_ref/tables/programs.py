@@ -9,10 +9,10 @@ from esl_ref import arch
 from esl_ref.errors import PlanError
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
-from esl_ref.macs import total_macs
 from esl_ref.models import embedded_path
 from esl_ref.pipeline import METHODS, Planned, plan_model
 from esl_ref.planner.joint import Effort
+from esl_ref.tables.figures import COLUMNS, figures
 from esl_ref.tables.table import Settings, Table, percent, timer
 from esl_ref.workloads import workload
 from esl_ref.workloads.seeded import seeded
@@ -45,23 +45,24 @@ def make(settings: Settings, say: Callable[[str], None]) -> Table:
             with timer() as clock:
                 found = _methods(graph, method, Effort(seed=settings.seed))
             if isinstance(found, str):
-                rows.append((name, method, *(None,) * 9, clock.seconds, found))
+                rows.append((name, method, *(None,) * (len(COLUMNS) + 6), clock.seconds, found))
                 continue
             planned, best = found
             worse = best.height > planned.height or best.cycles > planned.cycles
             rows.append((
-                name, method, planned.predicted, planned.height, percent(planned.height, whole.height), planned.cycles,
-                round(planned.cycles / whole.cycles, 3), _work(planned, graph), best.height, best.cycles, worse,
-                clock.seconds, "; ".join((*planned.decisions[:1], best.decisions[0])),
+                name, method, planned.predicted, *figures(planned, graph).cells, percent(planned.height, whole.height),
+                round(planned.cycles / whole.cycles, 3), best.height, best.cycles, worse, clock.seconds,
+                "; ".join((*planned.decisions[:1], best.decisions[0])),
             ))  # fmt: skip
     return Table(
         "programs",
         "Methods as Programs on base: bytes of the arena, cycles, and the joint method within the same arena",
-        ("model", "method", "reckoned", "arena", "less %", "cycles", "cycles x", "MACs x", "joint arena",
-         "joint cycles", "worse", "seconds", "decisions"),
+        ("model", "method", "reckoned", *COLUMNS, "less %", "cycles x", "joint arena", "joint cycles", "worse",
+         "seconds", "decisions"),
         tuple(rows),
-        {"joint worse than a single method": float(sum(row[10] is True for row in rows))},
-        ("reckoned: by the method, on shapes; less and x: against whole layers; cycles: the ESL machine's timing model",
+        {"joint worse than a single method": float(sum(row[-3] is True for row in rows))},
+        ("reckoned: by the method, on shapes; tensors ... RTL: on-chip bytes, counted four ways, the second the arena",
+         "less and x: the arena and the cycles against whole layers; cycles: the ESL machine's timing model",
          "a method without figures does not apply: the decision says why"),
     )  # fmt: skip
 
@@ -73,7 +74,3 @@ def _methods(graph: Graph, method: str, effort: Effort) -> tuple[Planned, Planne
     except PlanError as error:
         return error.what
     return planned, plan_model(graph, base, sram=planned.height, effort=effort)
-
-
-def _work(planned: Planned, graph: Graph) -> float:
-    return round(total_macs(planned.compiled.graph) / max(1, total_macs(graph)), 3)

@@ -9,11 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from esl_ref import executor
+from esl_ref import arch, executor
 from esl_ref.cli import main
+from esl_ref.compiler import Choice
+from esl_ref.compiler.schedule import Group
+from esl_ref.frontends import load
 from esl_ref.machine import execute
 from esl_ref.macs import total_macs
-from esl_ref.tables import TABLES, joint, limits, programs, utilisation
+from esl_ref.models import embedded_path
+from esl_ref.pipeline import Planned, compile_model, plan_model
+from esl_ref.tables import TABLES, executed, joint, limits, programs, utilisation
+from esl_ref.tables.figures import figures
 from esl_ref.tables.table import Settings, Table, percent
 from esl_ref.workloads import workload
 from esl_ref.workloads.seeded import seeded
@@ -111,8 +117,35 @@ def test_programs_table_finds_no_method_better_than_the_joint_one(monkeypatch: p
     monkeypatch.setattr(programs, "METHODS", ("joint", "layerwise", "mafat", "restructure"))
     table = programs.make(Settings(Path("."), 5.0), lambda what: None)
     assert table.summary["joint worse than a single method"] == 0
-    arenas = {row["method"]: row["arena"] for row in table.records()}
+    arenas = {row["method"]: row["with input"] for row in table.records()}
     assert arenas["restructure"] < arenas["mafat"] < arenas["layerwise"]
+
+
+def test_what_shapes_claim_holds_as_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executed, "NETWORKS", ("mw", "resnet8"))
+    table = executed.make(Settings(Path("."), 5.0), lambda what: None)
+    assert table.summary["Programs above the bytes claimed"] == 0
+    for row in table.records():
+        assert row["tensors"] <= row["with input"] <= row["claimed"] < row["layerwise"]
+        assert row["with scratch"] == row["RTL"] and row["gap %"] >= 0 and row["cycles x"] >= 1
+        assert row["weights x"] >= 1 == row["MACs x"]
+
+
+def test_figures_of_a_plan_that_computes_and_reads_weights_twice() -> None:
+    graph = seeded(workload("resnet8"))
+    base = arch.load("base")
+    whole, sliced = (figures(plan_model(graph, base, method), graph) for method in ("layerwise", "restructure"))
+    assert (whole.macs, whole.weights, whole.gap) == (1.0, 1.0, 0.0)
+    assert sliced.macs > 1 and sliced.with_input < whole.with_input and sliced.cycles > whole.cycles
+
+
+def test_weights_that_do_not_stay_are_counted_as_often_as_they_are_read() -> None:
+    graph, base = load(embedded_path()), arch.load("base")
+    tasks = compile_model(graph, base).programs[0].lowered.tasks
+    choice = Choice((Group(0, len(tasks) - 1, 1), Group(len(tasks) - 1, len(tasks))), weight_words=48)
+    streamed = Planned(compile_model(graph, base, choices=[choice]), "by hand")
+    found, blob = figures(streamed, graph), len(streamed.compiled.programs[0].program.constants)
+    assert found.weights > 2 and found.external > blob * (found.weights - 0.1)
 
 
 def test_limits_table_on_small_maps(monkeypatch: pytest.MonkeyPatch) -> None:
