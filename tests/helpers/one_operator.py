@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from esl_ref import inference
 from esl_ref.executor import run
 from esl_ref.frontends.tflite import load_bytes
 from esl_ref.frontends.tflite_writer import TFLiteWriter
 from esl_ref.ir import Graph
-from esl_ref.machine import inference
 from esl_ref.stimulus import as_in_file, fit
 from tests.helpers.oracles import run_micro
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from esl_ref import inference
 from esl_ref.compiler.segments import host_reason
 from esl_ref.errors import UnsupportedError
 from esl_ref.executor import run
 from esl_ref.frontends.tflite import load_bytes
-from esl_ref.machine import inference
 from tests.helpers.one_operator import Net
 from tests.helpers.tflite_cases import make_case
 
