@@ -23,7 +23,7 @@ from esl_ref.planner.choose import row_streamed, whole_maps
 from esl_ref.planner.joint import Effort, whole_layers
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
-from esl_ref.rewrite import Plain, Rewriting, rewritten
+from esl_ref.rewrite import Plain, Rewriting, Upright, lying, rewritten
 
 __all__ = ["METHODS", "Planned", "as_they_stand", "compile_model", "noted", "plan_model"]
 
@@ -172,7 +172,7 @@ def _after(
     memory: MemoryTiming,
 ) -> Planned:  # fmt: skip
     """What a method decides after some steps of rewriting, with these in its choices."""
-    found = plan_model(rewritten(graph, steps), arch, method, sram=sram, effort=effort, memory=memory)
+    found = plan_model(rewritten(fold_padding(graph), steps), arch, method, sram=sram, effort=effort, memory=memory)
     if not steps:
         return found
     decisions = ("operators run as they stand", *found.decisions)
@@ -180,11 +180,14 @@ def _after(
 
 
 def as_they_stand(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
-    """The step that keeps operators from being run in ways of more bytes, if any are: pools from being divided, with
-    maps between, and narrow maps from being turned into one row, which cannot stream."""
+    """Steps that keep operators from being run in ways of more bytes, if any are: pools from being divided, with maps
+    between, and sequences from being one row, which cannot stream."""
     folded = fold_padding(graph)
-    ops = divided(graph, arch) | turned(folded)
-    return (Plain(tuple(sorted(ops))),) if ops else ()
+    turning = lying(folded)
+    steps: tuple[Rewriting, ...] = (Upright(turning),) if turning else ()
+    stood = rewritten(folded, steps)
+    plain = divided(stood, arch) | turned(stood)
+    return (*steps, Plain(tuple(sorted(plain)))) if plain else steps
 
 
 def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetError:

@@ -11,8 +11,9 @@ from esl_ref.errors import InputError
 from esl_ref.ir import Graph
 from esl_ref.rewrite.channels import split_channels
 from esl_ref.rewrite.tile import tile
+from esl_ref.rewrite.upright import upright
 
-__all__ = ["Plain", "Rewriting", "Split", "Tile", "as_records", "from_records", "rewritten"]
+__all__ = ["Plain", "Rewriting", "Split", "Tile", "Upright", "as_records", "from_records", "rewritten"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,18 @@ class Plain:
         return graph.replace(plain=graph.plain | set(self.ops))
 
 
-Rewriting: TypeAlias = Tile | Split | Plain
+@dataclass(frozen=True)
+class Upright:
+    """Operators on maps one row high that run on maps one pixel wide."""
+
+    ops: tuple[str, ...]
+
+    def on(self, graph: Graph) -> Graph:
+        return upright(graph, self.ops)
+
+
+Rewriting: TypeAlias = Tile | Split | Plain | Upright
+_NAMED: dict[str, type[Plain] | type[Upright]] = {"plain": Plain, "upright": Upright}
 
 
 def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:
@@ -64,7 +76,7 @@ def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:
 
 def as_records(steps: Iterable[Rewriting]) -> list[dict[str, Any]]:
     """Steps as they are written to a file."""
-    return [asdict(step) for step in steps]
+    return [{"step": type(step).__name__.lower(), **asdict(step)} for step in steps]
 
 
 def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple[Rewriting, ...]:
@@ -72,13 +84,13 @@ def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple
     found: list[Rewriting] = []
     for record in records:
         try:
-            ops = tuple(map(str, record["ops"]))
-            if "parts" in record:
+            kind, ops = record["step"], tuple(map(str, record["ops"]))
+            if kind == "split":
                 found.append(Split(ops, int(record["parts"]), bool(record["sums"])))
-            elif set(record) == {"ops"}:
-                found.append(Plain(ops))
-            else:
+            elif kind == "tile":
                 found.append(Tile(ops, int(record["high"]), int(record["wide"])))
+            else:
+                found.append(_NAMED[kind](ops))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"holds a damaged rewriting: {type(error).__name__} {error}", where=where) from error
     return tuple(found)
