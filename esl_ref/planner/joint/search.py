@@ -37,8 +37,8 @@ ROOM = 1.25
 POLISH = 500
 """Plans that polishing may rate, divided by the number of tasks: each has about as many neighbours."""
 TIMED = 30_000
-"""Commands that may be timed for plans that are hardly better than the best so far: networks of many rows have so many
-in one plan that there is time for few."""
+"""Commands that may be timed for plans that are hardly better than the best so far, unless the effort has a time of its
+own: networks of many rows have so many in one plan that few can be tried."""
 BYTE_COSTS = (0.0, 0.125, 2.0)
 """Cycles that a byte of weights may count as besides those it takes: from nothing to hardly any weight twice."""
 
@@ -128,8 +128,8 @@ class Search:
                     break
 
     def _few(self, plan: Rated) -> int:
-        """How many more plans like this one are worth timing."""
-        return max(4, TIMED // plan.commands)
+        """How many more plans like this one are worth timing; as many as there is time for, if that is limited."""
+        return max(4, TIMED // plan.commands) if self.effort.seconds is None else POLISH
 
     def _front(self, parking: bool, limit: int | None, byte_cost: float) -> list[Candidate]:
         """The front by price, with all maps on chip or with those parked for which it pays."""
