@@ -20,12 +20,13 @@ from esl_ref.ir import Graph
 from esl_ref.layout.storage import check_budget
 from esl_ref.machine.timing import MemoryTiming, predict
 from esl_ref.planner.choose import row_streamed, whole_maps
-from esl_ref.planner.joint import Effort, whole_layers
+from esl_ref.planner.joint import NEAR, Effort, whole_layers
+from esl_ref.planner.reorder import reordered
 from esl_ref.planner.rewriting import REWRITERS
 from esl_ref.planner.spill import spilling
-from esl_ref.rewrite import Plain, Rewriting, Upright, lying, rewritten
+from esl_ref.rewrite import Ordered, Plain, Rewriting, Upright, lying, rewritten
 
-__all__ = ["METHODS", "Planned", "as_they_stand", "compile_model", "noted", "plan_model"]
+__all__ = ["METHODS", "Planned", "alternatives", "compile_model", "described", "noted", "plan_model"]
 
 _STRATEGIES: dict[str, Callable[..., Choice]] = {"rows": row_streamed, "layerwise": spilling, "mdfi": whole_maps}
 METHODS = ("joint", *_STRATEGIES, *REWRITERS)
@@ -80,7 +81,7 @@ def compile_model(
     strategy: the planner (default: the joint method, which may rewrite the graph); choices: a plan made before, one
     choice per accelerator segment. BudgetError if it does not fit.
     """
-    if strategy is None and choices is None and sized is None and sram is not None:
+    if strategy is None and choices is None and sized is None:
         found = plan_model(graph, arch, sram=sram).compiled
         if not trace:
             return found
@@ -152,8 +153,7 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort, memory: M
     except BudgetError as error:
         best = error
     if sram is not None and not (isinstance(best, Planned) and _all_whole(best)):
-        plain = as_they_stand(graph, arch)
-        tries = [(method, plain) for method in ("rows", "layerwise") if plain]
+        tries = [(method, steps) for steps in alternatives(graph, arch) for method in ("rows", "layerwise")]
         for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
             try:
                 other = _after(graph, steps, arch, method, sram, effort, memory)
@@ -164,22 +164,26 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort, memory: M
                 best = other
     if isinstance(best, BudgetError):
         raise best
+    if sram is None and (order := reordered(graph, arch)):
+        other = _after(graph, order, arch, "rows", sram, effort, memory)
+        if other.height < best.height and other.cycles <= NEAR * best.cycles:
+            best = other
     return replace(best, method="joint", decisions=(f"method {best.method}", *best.decisions))
 
 
 def _after(
-    graph: Graph, steps: tuple[Rewriting, ...], arch: Arch, method: str, sram: int, effort: Effort,
+    graph: Graph, steps: tuple[Rewriting, ...], arch: Arch, method: str, sram: int | None, effort: Effort,
     memory: MemoryTiming,
 ) -> Planned:  # fmt: skip
     """What a method decides after some steps of rewriting, with these in its choices."""
     found = plan_model(rewritten(fold_padding(graph), steps), arch, method, sram=sram, effort=effort, memory=memory)
     if not steps:
         return found
-    decisions = ("operators run as they stand", *found.decisions)
+    decisions = (described(steps), *found.decisions)
     return replace(found, compiled=noted(found.compiled, steps), decisions=decisions)
 
 
-def as_they_stand(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
+def _as_they_stand(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
     """Steps that keep operators from being run in ways of more bytes, if any are: pools from being divided, with maps
     between, and sequences from being one row, which cannot stream."""
     folded = fold_padding(graph)
@@ -188,6 +192,20 @@ def as_they_stand(graph: Graph, arch: Arch) -> tuple[Rewriting, ...]:
     stood = rewritten(folded, steps)
     plain = divided(stood, arch) | turned(stood)
     return (*steps, Plain(tuple(sorted(plain)))) if plain else steps
+
+
+def alternatives(graph: Graph, arch: Arch) -> list[tuple[Rewriting, ...]]:
+    """Steps that make networks of the same operators which may need fewer bytes: in another order, with operators run
+    as they stand, and both."""
+    order, plain = reordered(graph, arch), _as_they_stand(graph, arch)
+    return [steps for steps in dict.fromkeys((order, plain, (*order, *plain))) if steps]
+
+
+def described(steps: tuple[Rewriting, ...]) -> str:
+    """In words, what `alternatives` does."""
+    ways = ["in the order of fewest bytes"] if any(isinstance(step, Ordered) for step in steps) else []
+    ways += ["as they stand"] if any(isinstance(step, Plain | Upright) for step in steps) else []
+    return f"operators run {' and '.join(ways)}"
 
 
 def _nearer(best: Planned | BudgetError, error: PlanError) -> Planned | BudgetError:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A model's memory against its cycles: the smallest plan within a slack of cycles, and the front of all plans.
 
-The compiler runs some operators in ways of fewer cycles and more bytes (`Graph.plain`). Which is better depends on the
-question, so that both are asked of a network that has such operators.
+The compiler runs some operators in ways of fewer cycles and more bytes (`Graph.plain`), and the model's order of
+operators may not be the one that keeps the fewest bytes alive. Which is better depends on the question, so that it is
+asked of every such network.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.ir import Graph
-from esl_ref.pipeline import Planned, as_they_stand, compile_model, noted, plan_model
+from esl_ref.pipeline import Planned, alternatives, compile_model, described, noted, plan_model
 from esl_ref.planner.choose import pareto, within_slack
 from esl_ref.planner.joint import Effort
 from esl_ref.planner.pareto import undominated
@@ -27,8 +28,8 @@ __all__ = ["model_front", "plan_within_slack"]
 
 
 def _ways(graph: Graph, arch: Arch) -> list[tuple[Rewriting, ...]]:
-    """Steps that make the networks to plan: the model as it is, and with operators as they stand if that differs."""
-    return list(dict.fromkeys(((), as_they_stand(graph, arch))))
+    """Steps that make the networks to plan: the model as it is, and those that may need fewer bytes."""
+    return [(), *alternatives(graph, arch)]
 
 
 def _shared(effort: Effort, ways: Sequence[object]) -> Effort:
@@ -48,7 +49,7 @@ def plan_within_slack(graph: Graph, arch: Arch, percent: float, effort: Effort) 
         if slack < 0:
             continue
         found = compile_model(other, arch, strategy=within_slack(min(slack, 1000.0), effort))
-        planned = Planned(noted(found, steps), "joint", ("operators run as they stand",))
+        planned = Planned(noted(found, steps), "joint", (described(steps),))
         if planned.cycles <= limit and planned.height < best.height:
             best = planned
     return best

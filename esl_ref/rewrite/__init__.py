@@ -8,11 +8,11 @@ whatever runs a graph (golden, compiler, ESL machine, RTL) runs the rewritten on
 
 from esl_ref.rewrite.boxes import Box, grid
 from esl_ref.rewrite.channels import split_channels
-from esl_ref.rewrite.steps import Plain, Rewriting, Split, Tile, Upright, rewritten
+from esl_ref.rewrite.steps import Ordered, Plain, Rewriting, Split, Tile, Upright, rewritten
 from esl_ref.rewrite.tile import tile
 from esl_ref.rewrite.upright import lying, upright
 
 __all__ = [
-    "Box", "Plain", "Rewriting", "Split", "Tile", "Upright", "grid", "lying", "rewritten", "split_channels", "tile",
-    "upright",
+    "Box", "Ordered", "Plain", "Rewriting", "Split", "Tile", "Upright", "grid", "lying", "rewritten", "split_channels",
+    "tile", "upright",
 ]  # fmt: skip

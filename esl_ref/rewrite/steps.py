@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from esl_ref.errors import InputError
+from esl_ref.errors import InputError, PlanError
 from esl_ref.ir import Graph
 from esl_ref.rewrite.channels import split_channels
 from esl_ref.rewrite.tile import tile
 from esl_ref.rewrite.upright import upright
 
-__all__ = ["Plain", "Rewriting", "Split", "Tile", "Upright", "as_records", "from_records", "rewritten"]
+__all__ = ["Ordered", "Plain", "Rewriting", "Split", "Tile", "Upright", "as_records", "from_records", "rewritten"]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,23 @@ class Upright:
         return upright(graph, self.ops)
 
 
-Rewriting: TypeAlias = Tile | Split | Plain | Upright
-_NAMED: dict[str, type[Plain] | type[Upright]] = {"plain": Plain, "upright": Upright}
+@dataclass(frozen=True)
+class Ordered:
+    """All operators, in the order in which they are to run."""
+
+    ops: tuple[str, ...]
+
+    def on(self, graph: Graph) -> Graph:
+        place = {name: k for k, name in enumerate(self.ops)}
+        if place.keys() != {op.name for op in graph.ops}:
+            raise PlanError("has other operators than the order", where=f"graph '{graph.name}'")
+        return graph.replace(ops=tuple(sorted(graph.ops, key=lambda op: place[op.name])))
+
+
+Rewriting: TypeAlias = Tile | Split | Plain | Upright | Ordered
+_NAMED: dict[str, type[Plain] | type[Upright] | type[Ordered]] = {
+    "plain": Plain, "upright": Upright, "ordered": Ordered,
+}  # fmt: skip
 
 
 def rewritten(graph: Graph, steps: Iterable[Rewriting]) -> Graph:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from esl_ref import arch
-from esl_ref.pipeline import as_they_stand, compile_model, plan_model
+from esl_ref.pipeline import alternatives, compile_model, plan_model
 from esl_ref.planner import saved
 from esl_ref.planner.choose import within_slack
 from esl_ref.planner.joint import Effort
@@ -35,7 +35,7 @@ def test_a_slack_is_kept_and_more_of_it_never_needs_more_bytes() -> None:
 def test_a_front_holds_points_of_both_kinds_and_a_file_gives_them_back(tmp_path: Path) -> None:
     found = model_front(GRAPH, BASE, Effort())
     kinds = {point.choices[0].rewriting for point, _ in found}
-    assert kinds == {(), as_they_stand(GRAPH, BASE)}
+    assert kinds == {(), *alternatives(GRAPH, BASE)}
     costs = [point.costs() for point, _ in found]
     assert not any(a != b and all(x <= y for x, y in zip(a, b, strict=True)) for a in costs for b in costs)
     point, lows = min(found, key=lambda item: item[0].arena)

@@ -9,7 +9,7 @@ from esl_ref import arch
 from esl_ref.compiler.narrow import turned
 from esl_ref.errors import BudgetError
 from esl_ref.ir import Graph
-from esl_ref.pipeline import as_they_stand, compile_model, plan_model
+from esl_ref.pipeline import alternatives, compile_model, plan_model
 from esl_ref.planner.floor import least_arena
 from esl_ref.rewrite import Plain
 from esl_ref.workloads.builder import Builder
@@ -50,7 +50,7 @@ def test_rows_of_a_narrow_map_stream_and_give_the_same_bytes() -> None:
 
 def test_as_they_stand_nothing_is_turned() -> None:
     graph = _sequence()
-    (step,) = as_they_stand(graph, BASE)
+    ((step,),) = alternatives(graph, BASE)
     assert isinstance(step, Plain) and set(step.ops) >= turned(graph)
     assert not turned(step.on(graph))
     check(step.on(graph), BASE)

@@ -13,7 +13,7 @@ from esl_ref.compiler.fold import fold_padding
 from esl_ref.errors import BudgetError, PlanError
 from esl_ref.ir import Add, Conv2D, Graph, Reshape, Tensor
 from esl_ref.ops.finish import slice_channels
-from esl_ref.pipeline import as_they_stand, compile_model, plan_model
+from esl_ref.pipeline import alternatives, compile_model, plan_model
 from esl_ref.planner.joint import Effort
 from esl_ref.rewrite import Plain, Upright, lying, rewritten, upright
 from esl_ref.rewrite.steps import as_records, from_records
@@ -103,7 +103,7 @@ def test_a_budget_that_one_row_does_not_fit_is_met_by_rows_that_stream() -> None
 
 
 def test_steps_as_records() -> None:
-    steps = as_they_stand(_sequence(), BASE)
+    steps = alternatives(_sequence(), BASE)[0]
     assert [type(step) for step in steps] == [Upright, Plain]
     assert from_records(as_records(steps)) == steps
     stood = rewritten(fold_padding(_sequence()), steps)
