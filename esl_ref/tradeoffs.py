@@ -39,11 +39,13 @@ def _shared(effort: Effort, ways: Sequence[object]) -> Effort:
 
 def plan_within_slack(graph: Graph, arch: Arch, percent: float, effort: Effort) -> Planned:
     """The smallest arena among the plans at most `percent` % slower than the fastest of the model as it is."""
-    (_, *others), best = _ways(graph, arch), None
-    effort = _shared(effort, (None, *others))
+    ways = _ways(graph, arch)
+    effort = _shared(effort, ways)
     best = Planned(compile_model(graph, arch, strategy=within_slack(percent, effort)), "joint")
+    others = ways[1:]
+    allowed = plan_model(graph, arch, "layerwise").cycles * (1 + percent / 100) if others else 0.0
     for steps in others:
-        limit = max(best.cycles, plan_model(graph, arch, "layerwise").cycles * (1 + percent / 100))
+        limit = max(best.cycles, allowed)
         other = rewritten(fold_padding(graph), steps)
         slack = 100 * (limit / plan_model(other, arch, "layerwise").cycles - 1)
         if slack < 0:
