@@ -65,8 +65,9 @@ class View:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes from a row's origin that belong to its pixels: what is not padding to a kernel."""
-        return self.width * max(self.pixel_stride, 1)
+        """Bytes from a row's origin that belong to its pixels: what is not padding to a kernel. One pixel that is read
+        again and again (stride 0) ends with its last channel."""
+        return self.width * self.pixel_stride if self.pixel_stride else self.channel + self.channels
 
     def reshaped(self, shape: tuple[int, int, int]) -> View:
         """The same bytes of a dense view as another shape."""

@@ -10,7 +10,7 @@ from esl_ref import arch
 from esl_ref.compiler.lower import lower
 from esl_ref.compiler.model import HostStep
 from esl_ref.compiler.segments import split
-from esl_ref.ir import Act, Graph, MaxPool, Padding, ResizeNearest, Tensor
+from esl_ref.ir import Act, Concat, Graph, MaxPool, Padding, ResizeNearest, Table, Tensor
 from tests.helpers.networks import check
 
 BASE = arch.load("base")
@@ -53,3 +53,20 @@ def test_one_row_or_pixel_is_repeated_by_one_copy(
     graph = Graph("resize", tensors, (ResizeNearest("y", ("x",), ("y",), rows, columns),), ("x",), ("y",))
     check(graph, BASE)
     assert len(lower(graph, split(graph)[0], BASE).tasks) == copies
+
+
+@pytest.mark.parametrize("small", [(1, 1), (4, 1), (1, 3), (4, 3)])
+def test_what_is_repeated_may_lie_among_the_channels_of_others(small: tuple[int, int]) -> None:
+    """Half of a concat's channels: no byte of its one pixel is padding."""
+    shapes = {"x": (1, *small, 40), "a": (1, *small, 40), "b": (1, *small, 40), "ab": (1, *small, 80)}
+    shapes["y"] = (1, 2 * small[0], 2 * small[1], 40)
+    tensors = {name: Tensor(name, shape, np.dtype(np.int8)) for name, shape in shapes.items()}
+    rows, columns = (tuple(i // 2 for i in range(2 * size)) for size in small)
+    values = np.arange(-128, 128, dtype=np.int8)
+    ops = (
+        Table("a", ("x",), ("a",), values),
+        Table("b", ("x",), ("b",), values[::-1]),
+        Concat("ab", ("a", "b"), ("ab",), 3),
+        ResizeNearest("y", ("b",), ("y",), rows, columns),
+    )
+    check(Graph("resize", tensors, ops, ("x",), ("ab", "y")), BASE)
