@@ -28,8 +28,8 @@ def test_the_esl_machine_equals_golden(preset: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("preset", arch.PRESETS)
 def test_networks_under_random_plans_equal_golden(preset: str, tmp_path: Path) -> None:
-    result = fuzz(arch.load(preset), 100, 7000, tmp_path, draw=random_network, rtl=False)
-    assert result.compared > 80
+    result = fuzz(arch.load(preset), 50, 7000, tmp_path, draw=random_network, rtl=False)
+    assert result.compared > 40
     assert not result.failures, result.failures[0]
 
 
