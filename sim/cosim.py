@@ -16,8 +16,8 @@ from typing import Any
 import numpy.typing as npt
 
 from esl_ref.arch import Arch
-from esl_ref.bounds import Bound, network_bound
 from esl_ref.compiler.model import Choice, HostStep
+from esl_ref.cycle_bounds import Bound, network_bound
 from esl_ref.executor import random_inputs
 from esl_ref.ir import Graph
 from sim.accelerator import BuiltRtl

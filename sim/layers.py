@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from esl_ref.arch import Arch
-from esl_ref.bounds import Bound, op_bound
 from esl_ref.compiler.segments import Segment
+from esl_ref.cycle_bounds import Bound, op_bound
 from esl_ref.ir import Graph, Op
 from esl_ref.macs import macs
 from sim.jobs import JobResult, Record

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from esl_ref import ir
 from esl_ref.ir import Act, Graph, Padding, Tensor
 from esl_ref.numerics import INT32_MAX, INT32_MIN, Profile, Requant
-from esl_ref.ops.bounds import accumulator_bounds
+from esl_ref.ops.accumulators import accumulator_bounds
 
 __all__ = ["KINDS", "LayerSpec", "build", "inputs_of", "random_spec"]
 

@@ -27,7 +27,7 @@ from esl_ref.ops import (  # noqa: F401  (importing a module registers its opera
     table,
     transpose,
 )
-from esl_ref.ops.bounds import AccumulatorBounds, accumulator_bounds, check_accumulators
+from esl_ref.ops.accumulators import AccumulatorBounds, accumulator_bounds, check_accumulators
 from esl_ref.ops.registry import Kernel, Operator, lookup, supported
 
 __all__ = [

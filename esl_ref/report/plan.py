@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
-from esl_ref.bounds import Bound, network_bound
 from esl_ref.compiler.model import Compiled, HostStep, ProgramStep
 from esl_ref.compiler.schedule import WHOLE, Load, Store
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
+from esl_ref.cycle_bounds import Bound, network_bound
 from esl_ref.layout.storage import accountings
 from esl_ref.machine.timing import predict
 from esl_ref.planner.floor import least_arena

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from esl_ref import arch
-from esl_ref.bounds import network_bound
+from esl_ref.cycle_bounds import network_bound
 from esl_ref.machine.timing import predict
 from esl_ref.macs import total_macs
 from esl_ref.pipeline import plan_model

@@ -8,7 +8,7 @@ import pytest
 
 from esl_ref.executor import run
 from esl_ref.numerics import INT32_MAX, INT32_MIN
-from esl_ref.ops.bounds import accumulator_bounds
+from esl_ref.ops.accumulators import accumulator_bounds
 from sim.random_layers import KINDS, LayerSpec, build, inputs_of, is_legal, random_spec
 
 SEEDS = range(300)

@@ -8,8 +8,8 @@ import xml.etree.ElementTree as ET
 import pytest
 from click.testing import CliRunner
 
-from esl_ref.bounds import Bound
 from esl_ref.cli.verb_plan import command
+from esl_ref.cycle_bounds import Bound
 from esl_ref.errors import InputError
 from esl_ref.models import embedded_path
 from esl_ref.report.memory_map import HEIGHT, LEFT, TOP, WIDTH, memory_map_svg

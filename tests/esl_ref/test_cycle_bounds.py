@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esl_ref import arch
-from esl_ref.bounds import network_bound, op_bound
+from esl_ref.cycle_bounds import network_bound, op_bound
 from esl_ref.frontends import load
 from esl_ref.macs import total_macs
 from esl_ref.models import embedded_path

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from esl_ref.errors import NumericError
 from esl_ref.ir import Act, Add, Conv2D, FullyConnected, Graph, Sub, Tensor
 from esl_ref.numerics import Requant, requantise
-from esl_ref.ops.bounds import accumulator_bounds, check_accumulators, check_op
+from esl_ref.ops.accumulators import accumulator_bounds, check_accumulators, check_op
 from tests.helpers.small_ops import draw
 
 
