@@ -16,8 +16,9 @@ from esl_ref.ops.windows import out_size, pad_map, tap_view
 
 __all__ = ["fast", "naive", "out_shape"]
 
-_BLOCK_ELEMENTS = 1 << 16
-"""Outputs per block of rows: their accumulators (256 KiB, twice) stay in a second-level cache until they are bytes."""
+_BLOCK_ELEMENTS = 1 << 17
+"""Outputs per block of rows: few large matrix products, but accumulators (512 KiB, twice) that are still in a cache when
+they become bytes."""
 
 
 def out_shape(op: Conv2D, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -49,13 +50,14 @@ def naive(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:
     return ofm
 
 
-def _columns(op: Conv2D, padded: Array, ow: int) -> Array:
-    """The taps of one kernel row side by side: [N, padded H, OW, KW * C], a copy only where KW > 1."""
+def _columns(op: Conv2D, padded: Array, ow: int, room: Array) -> Array:
+    """The taps of one kernel row side by side: [N, rows, OW, KW * C] for rows of the padded map, a copy in `room` where
+    KW > 1."""
     kw = op.weight.shape[2]
     n, height, _, depth = padded.shape
     if kw == 1 and op.stride[1] == 1:
         return padded[:, :, :ow]
-    result = np.empty((n, height, ow, kw, depth), padded.dtype)
+    result = room[: n * height * ow * kw * depth].reshape(n, height, ow, kw, depth)
     for kx in range(kw):
         result[:, :, :, kx] = tap_view(padded, (0, kx), (height, ow), (1, op.stride[1]), (1, op.dilation[1]))
     return result.reshape(n, height, ow, kw * depth)
@@ -73,16 +75,19 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
     dtype = exact_dtype(dot_bound(weight, max(-int(np.iinfo(ifm.dtype).min), abs(op.zero_in)), (1, 2, 3)))
     matrices = np.ascontiguousarray(weight.transpose(1, 2, 3, 0).reshape(kh, kw * depth, units).astype(dtype))
     constant = op.bias[channels].astype(np.int64) - op.zero_in * weight.sum(axis=(1, 2, 3))
-    columns = _columns(op, pad_map(ifm, op.padding, op.zero_in, dtype), ow)
+    padded = pad_map(ifm, op.padding, op.zero_in, dtype)
     finish_block = finisher(slice_channels(op.requant, channels), op.act, constant, ofm.dtype)
     step = min(oh, max(1, _BLOCK_ELEMENTS // (n * ow * units)))
     scratch = np.empty((2, n * step * ow, units), dtype)
+    below = (kh - 1) * op.dilation[0] + 1
+    room = np.empty(n * ((step - 1) * op.stride[0] + below) * ow * kw * depth, dtype)
     for y in range(0, oh, step):
         count = min(step, oh - y)
         acc, product = scratch[:, : n * count * ow]
+        reach = (count - 1) * op.stride[0] + 1
+        columns = _columns(op, padded[:, y * op.stride[0] :][:, : reach - 1 + below], ow, room)
         for ky in range(kh):
-            first = y * op.stride[0] + ky * op.dilation[0]
-            rows = columns[:, first : first + (count - 1) * op.stride[0] + 1 : op.stride[0]]
+            rows = columns[:, ky * op.dilation[0] :][:, : reach : op.stride[0]]
             np.matmul(rows.reshape(-1, kw * depth), matrices[ky], out=product if ky else acc)
             if ky:
                 acc += product

@@ -17,6 +17,7 @@ value, 128 higher than the int8 asked for.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -29,7 +30,7 @@ __all__ = ["LARGEST_SHIFT", "finisher"]
 
 LARGEST_SHIFT = 12
 _OFFSET = 128
-_SCRATCH_ELEMENTS = 1 << 15  # 256 KiB: memory asked for anew costs more in page faults than all the arithmetic
+_SCRATCH_ELEMENTS = 1 << 14  # 640 KiB in all: memory asked for anew costs more in page faults than all the arithmetic
 _LARGEST_CONSTANT = 1 << 30  # with an accumulator below 2**24 added, it stays within the int32 that `finish` asks for
 
 
@@ -47,20 +48,30 @@ def _in_double(requant: Requant, act: Act, constant: Array) -> Callable[[Array],
     scale = np.ldexp(np.asarray(requant.multiplier, np.float64), requant.shift - 31)
     nudge = np.ldexp(0.5, requant.shift) * (requant.shift < 0) * (requant.profile is Profile.TFLITE)
     even = requant.profile is Profile.EVEN
-    bias, offset = constant.astype(np.float64), act.zero_point + (0.0 if even else 0.5) + _OFFSET
+    offset = act.zero_point + (0.0 if even else 0.5) + _OFFSET
     low, high = act.low + _OFFSET, act.high + _OFFSET
-    scratch = np.empty((2, max(1, _SCRATCH_ELEMENTS // len(constant)), len(constant)))
+    most = max(1, _SCRATCH_ELEMENTS // len(constant))
+
+    @cache
+    def scratch(height: int) -> Array:
+        """Bias, scale and nudge, and room for two values, for every element of a part of so many rows: numpy goes
+        through arrays of one shape at once, through rows and a vector row by row."""
+        made = np.empty((5, height, len(constant)))
+        made[0], made[1], made[2] = constant, scale, nudge
+        return made
 
     def run(acc: Array) -> Array:
         rows = acc.reshape(-1, len(constant))
         shifted = np.empty(rows.shape, np.uint8)
-        for first in range(0, len(rows), scratch.shape[1]):
-            part = rows[first : first + scratch.shape[1]]
-            value, nudged = scratch[:, : len(part)]
-            np.add(part, bias, out=value)
-            value *= scale
+        height = min(most, len(rows))
+        for first in range(0, len(rows), max(1, height)):
+            part = rows[first : first + height]
+            bias, factor, nudges, value, nudged = scratch(height)[:, : len(part)]
+            np.copyto(value, part)
+            value += bias
+            value *= factor
             if nudge.any():
-                value += np.copysign(nudge, value, out=nudged)
+                value += np.copysign(nudges, value, out=nudged)
             if even:
                 np.rint(value, out=value)
             value += offset
