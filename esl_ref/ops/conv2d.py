@@ -17,7 +17,7 @@ from esl_ref.ops.windows import out_size, pad_map, tap_view
 __all__ = ["fast", "naive", "out_shape"]
 
 _BLOCK_ELEMENTS = 1 << 17
-"""Outputs per block of rows: few large matrix products, but accumulators (512 KiB, twice) that are still in a cache when
+"""Outputs per block of rows: few large matrix products, but accumulators (512 KiB, twice) that a cache still holds when
 they become bytes."""
 
 
