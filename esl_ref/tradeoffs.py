@@ -39,10 +39,9 @@ def _shared(effort: Effort, ways: Sequence[object]) -> Effort:
 
 def plan_within_slack(graph: Graph, arch: Arch, percent: float, effort: Effort) -> Planned:
     """The smallest arena among the plans at most `percent` % slower than the fastest of the model as it is."""
-    ways = _ways(graph, arch)
+    _, *others = ways = _ways(graph, arch)
     effort = _shared(effort, ways)
     best = Planned(compile_model(graph, arch, strategy=within_slack(percent, effort)), "joint")
-    others = ways[1:]
     allowed = plan_model(graph, arch, "layerwise").cycles * (1 + percent / 100) if others else 0.0
     for steps in others:
         limit = max(best.cycles, allowed)

@@ -85,9 +85,11 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
         count = min(step, oh - y)
         acc, product = scratch[:, : n * count * ow]
         reach = (count - 1) * op.stride[0] + 1
-        columns = _columns(op, padded[:, y * op.stride[0] :][:, : reach - 1 + below], ow, room)
+        top = y * op.stride[0]
+        columns = _columns(op, padded[:, top : top + reach - 1 + below], ow, room)
         for ky in range(kh):
-            rows = columns[:, ky * op.dilation[0] :][:, : reach : op.stride[0]]
+            first = ky * op.dilation[0]
+            rows = columns[:, first : first + reach : op.stride[0]]
             np.matmul(rows.reshape(-1, kw * depth), matrices[ky], out=product if ky else acc)
             if ky:
                 acc += product

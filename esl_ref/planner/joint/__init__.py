@@ -6,6 +6,7 @@ from esl_ref.planner.joint.price import GroupPrice, Pricer
 from esl_ref.planner.joint.rate import Rated, Rater, undominated
 from esl_ref.planner.joint.search import Effort, Search, whole_layers
 
-__all__ = ["NEAR",
-    "Candidate", "Effort", "GroupPrice", "Pricer", "Rated", "Rater", "Search", "front", "undominated", "whole_layers",
+__all__ = [
+    "NEAR", "Candidate", "Effort", "GroupPrice", "Pricer", "Rated", "Rater", "Search", "front", "undominated",
+    "whole_layers",
 ]  # fmt: skip
