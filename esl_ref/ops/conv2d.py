@@ -3,21 +3,23 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
 
 from esl_ref.ir import Conv2D, Tensor
 from esl_ref.ops.finish import channel, finish, slice_channels
+from esl_ref.ops.flat_map import FlatMap, flatten
 from esl_ref.ops.float_finish import finisher
 from esl_ref.ops.gemm import dot_bound, exact_dtype
 from esl_ref.ops.registry import Array, register
-from esl_ref.ops.windows import out_size, pad_map, tap_view
+from esl_ref.ops.windows import out_size
 
 __all__ = ["fast", "naive", "out_shape"]
 
-_BLOCK_ELEMENTS = 1 << 17
-"""Outputs per block of rows: few large matrix products, but accumulators (512 KiB, twice) that a cache still holds when
+_BLOCK_ELEMENTS = 1 << 18
+"""Outputs per block: few large matrix products, but accumulators (1 MiB, twice) that a cache still holds when
 they become bytes."""
 
 
@@ -50,21 +52,28 @@ def naive(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:
     return ofm
 
 
-def _columns(op: Conv2D, padded: Array, ow: int, room: Array) -> Array:
-    """The taps of one kernel row side by side: [N, rows, OW, KW * C] for rows of the padded map, a copy in `room` where
-    KW > 1."""
-    kw = op.weight.shape[2]
-    n, height, _, depth = padded.shape
-    if kw == 1 and op.stride[1] == 1:
-        return padded[:, :, :ow]
-    result = room[: n * height * ow * kw * depth].reshape(n, height, ow, kw, depth)
-    for kx in range(kw):
-        result[:, :, :, kx] = tap_view(padded, (0, kx), (height, ow), (1, op.stride[1]), (1, op.dilation[1]))
-    return result.reshape(n, height, ow, kw * depth)
+def _accumulate(op: Conv2D, flat: FlatMap, matrices: Array, first: int, acc: Array, product: Array) -> None:
+    """The sums over all taps for outputs `first` and on into `acc` [outputs, units]; `product` is room for as much.
+
+    Taps side by side make one product. The windows of neighbouring outputs overlap where the kernel is wider than the
+    stride, which BLAS does not take; those of every `every`-th output do not.
+    """
+    _, kh, kw, depth = op.weight.shape
+    taps = kw if op.dilation[1] == 1 else 1
+    every = -(-taps // op.stride[1])
+    for ky, kx in itertools.product(range(kh), range(0, kw, taps)):
+        target = product if ky or kx else acc
+        for phase in range(min(every, len(acc))):
+            out = target[phase::every]
+            tap = (ky * op.dilation[0], kx * op.dilation[1])
+            windows = flat.windows(tap, taps, first + phase, len(out), every)
+            np.matmul(windows, matrices[ky, kx * depth : (kx + taps) * depth], out=out)
+        if target is product:
+            acc += product
 
 
 def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -> None:
-    """One group of output channels into `ofm`: per block of rows, one exact float GEMM per kernel row.
+    """One group of output channels into `ofm`: per block of rows, exact float GEMMs for each kernel row.
 
     The GEMMs run on raw bytes padded with the zero point, and sum(zero_in * weight) leaves through the bias:
     sum((x - z) * w) = sum(x * w) - z * sum(w). Without that the magnitudes would be twice as large and float32
@@ -75,31 +84,24 @@ def _group(op: Conv2D, ifm: Array, weight: Array, channels: slice, ofm: Array) -
     dtype = exact_dtype(dot_bound(weight, max(-int(np.iinfo(ifm.dtype).min), abs(op.zero_in)), (1, 2, 3)))
     matrices = np.ascontiguousarray(weight.transpose(1, 2, 3, 0).reshape(kh, kw * depth, units).astype(dtype))
     constant = op.bias[channels].astype(np.int64) - op.zero_in * weight.sum(axis=(1, 2, 3))
-    padded = pad_map(ifm, op.padding, op.zero_in, dtype)
+    flat = flatten(ifm, op.padding, op.zero_in, op.stride, (kw - 1) * op.dilation[1], dtype)
     finish_block = finisher(slice_channels(op.requant, channels), op.act, constant, ofm.dtype)
-    step = min(oh, max(1, _BLOCK_ELEMENTS // (n * ow * units)))
-    scratch = np.empty((2, n * step * ow, units), dtype)
-    below = (kh - 1) * op.dilation[0] + 1
-    room = np.empty(n * ((step - 1) * op.stride[0] + below) * ow * kw * depth, dtype)
-    for y in range(0, oh, step):
-        count = min(step, oh - y)
-        acc, product = scratch[:, : n * count * ow]
-        reach = (count - 1) * op.stride[0] + 1
-        top = y * op.stride[0]
-        columns = _columns(op, padded[:, top : top + reach - 1 + below], ow, room)
-        for ky in range(kh):
-            first = ky * op.dilation[0]
-            rows = columns[:, first : first + reach : op.stride[0]]
-            np.matmul(rows.reshape(-1, kw * depth), matrices[ky], out=product if ky else acc)
-            if ky:
-                acc += product
-        ofm[:, y : y + count, :, channels] = finish_block(acc).reshape(n, count, ow, units)
+    across = flat.width // op.stride[1]
+    outputs = ((n - 1) * flat.rows + oh) * across
+    step = min(outputs, max(1, _BLOCK_ELEMENTS // units))
+    acc, product = np.empty((2, step, units), dtype)
+    result = np.empty((n * flat.rows * across, units), ofm.dtype)
+    for first in range(0, outputs, step):
+        count = min(step, outputs - first)
+        _accumulate(op, flat, matrices, first, acc[:count], product[:count])
+        result[first : first + count] = finish_block(acc[:count])
+    ofm[..., channels] = result.reshape(n, flat.rows, across, units)[:, :oh, :ow]
 
 
 def fast(op: Conv2D, inputs: Sequence[Array], out: Tensor) -> Array:
     """Every group in turn."""
     ifm = inputs[0]
-    weight = op.weight.astype(np.int64) - op.weight_zero
+    weight = op.weight.astype(np.int32) - op.weight_zero
     ofm = np.empty(out_shape(op, ifm.shape), out.dtype)
     units, _, _, depth = weight.shape
     per_group = units // op.groups

@@ -33,7 +33,7 @@ def fast(op: FullyConnected, inputs: Sequence[Array], out: Tensor) -> Array:
     """One exact float GEMM; the input zero point leaves through the bias as in the convolution."""
     depth = op.weight.shape[1]
     ifm = inputs[0].reshape(-1, depth)
-    weight = op.weight.astype(np.int64) - op.weight_zero
+    weight = op.weight.astype(np.int32) - op.weight_zero
     dtype = exact_dtype(dot_bound(weight, abs(int(np.iinfo(ifm.dtype).min)), 1))
     product = ifm.astype(dtype) @ weight.T.astype(dtype)
     constant = op.bias.astype(np.int64) - op.zero_in * weight.sum(axis=1)

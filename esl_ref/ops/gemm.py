@@ -21,10 +21,10 @@ FLOAT64_EXACT = 1 << 53
 
 
 def dot_bound(weight: Array, largest_input: int, axis: int | tuple[int, ...]) -> int:
-    """Largest possible sum |x| * |w| over `axis`, for |x| <= largest_input."""
+    """Largest possible sum |x| * |w| over `axis`, for |x| <= largest_input and weights in a wider type."""
     if not weight.size:
         return 0
-    return largest_input * int(np.abs(weight.astype(np.int64)).sum(axis=axis).max())
+    return largest_input * int(np.abs(weight).sum(axis=axis, dtype=np.int64).max())
 
 
 def exact_dtype(bound: int) -> type[np.generic]:

@@ -80,7 +80,7 @@ def _taps(d: Dice, h: int, w: int) -> dict[str, Any]:
 
 def _conv(d: Dice) -> Drawn:
     groups, depth, per_group = d.often(1, low=1, high=3), d.int(1, 4), d.int(1, 3)
-    h, w, kh, kw = d.int(4, 7), d.int(4, 7), d.int(1, 3), d.int(1, 3)
+    h, w, kh, kw = d.int(5, 8), d.int(9, 12), d.int(1, 3), d.int(1, 5)  # 3 taps at distance 2 need 5
     units, weight_zero = groups * per_group, d.often(0, low=-128, high=127)
     op = ir.Conv2D(
         "conv", ("in",), ("out",), weight=d.bytes(units, kh, kw, depth),
@@ -93,7 +93,7 @@ def _conv(d: Dice) -> Drawn:
 
 
 def _depthwise(d: Dice) -> Drawn:
-    h, w, kh, kw, c, m = d.int(4, 7), d.int(4, 7), d.int(1, 3), d.int(1, 3), d.int(1, 5), d.often(1, low=1, high=3)
+    h, w, kh, kw, c, m = d.int(5, 8), d.int(5, 8), d.int(1, 3), d.int(1, 3), d.int(1, 5), d.often(1, low=1, high=3)
     op = ir.DepthwiseConv2D(
         "depthwise", ("in",), ("out",), weight=d.bytes(kh, kw, c * m),
         bias=d.rng.integers(-5000, 5000, c * m).astype(np.int32), requant=d.requant(c * m, kh * kw * 255 * 127),

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from esl_ref.ir import Op
-from esl_ref.ops import lookup, supported
+from esl_ref.ir import Conv2D, Op
+from esl_ref.ops import conv2d, lookup, supported
 from tests.helpers.small_ops import DRAWERS, draw
 
 
@@ -28,3 +28,13 @@ def test_forms_agree(kind: type[Op], seed: int) -> None:
     np.testing.assert_array_equal(fast, naive)
     for value, kept in zip(inputs, before, strict=True):
         np.testing.assert_array_equal(value, kept)
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 1 << 32), block=st.integers(1, 60))
+def test_convolutions_in_small_blocks(seed: int, block: int) -> None:
+    """Blocks that end within a row, within an image, or before the last output."""
+    op, inputs, out = draw(Conv2D, seed)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conv2d, "_BLOCK_ELEMENTS", block)
+        np.testing.assert_array_equal(conv2d.fast(op, inputs, out), conv2d.naive(op, inputs, out))
