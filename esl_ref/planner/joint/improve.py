@@ -15,7 +15,7 @@ from esl_ref.planner.joint.front import STRIPS
 __all__ = ["neighbour", "roomier"]
 
 _Groups = list[Group]
-FINENESSES = (3, 4, 8, 16)
+FINENESSES = (3, 4, 8, 16, 32, 64)
 """How finely weights may be cut: finer starts earlier, coarser has fewer commands."""
 
 

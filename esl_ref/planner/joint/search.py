@@ -26,7 +26,7 @@ from esl_ref.planner.joint.rate import Rated, Rater, undominated
 
 __all__ = ["Effort", "Search", "whole_layers"]
 
-STRIPS = (1, 4, 16)
+STRIPS = (1, 4, 8, 16)
 """Into how many strips the first layer is cut, so that it may start before all of the network input is there."""
 AHEAD = 2
 """Strips of the first layer whose rows may be on chip besides those it needs, so that their loads need not wait."""

@@ -58,6 +58,9 @@ def savings(graph: Graph, lowered: Lowered, sizing: Sizing, choice: Choice) -> l
     least, most = sizing.weight_span(chosen.height)
     if choice.weight_words is None and least < most:
         add(f"{most} words of weight SRAM", f"{least}, the fewest possible", replace(choice, weight_words=least))
+    if choice.weight_words is None and sizing.sized is None:
+        twice = replace(sizing, scratch=sizing.scratch + most * sizing.arch.word_bytes)
+        add(f"no more than {most} words of weight SRAM", "up to twice as many", choice, Rater(graph, lowered, twice))
     for decision, instead, poor in _poorer(sizing):
         add(decision, instead, choice, Rater(graph, lowered, poor))
     return [s for s in found if not s.same]

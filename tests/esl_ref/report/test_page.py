@@ -123,3 +123,13 @@ def test_savings_are_against_plans_that_were_worked_out(compiled: Compiled, sizi
     residency = next(s for s in found if "weight SRAM" in s.decision)
     assert residency.other.on_chip < residency.chosen.on_chip
     assert residency.other.traffic > residency.chosen.traffic
+
+
+def test_what_more_weight_memory_would_bring(compiled: Compiled) -> None:
+    (step,) = compiled.programs
+    little = arch.load("base,weight_words=60")
+    short = Sizing(little, (step.lowered,), scratch_bytes(little))
+    found = savings(compiled.graph, step.lowered, short, step.choice)
+    more = next(s for s in found if s.decision.startswith("no more than"))
+    assert more.other.on_chip > more.chosen.on_chip
+    assert more.other.cycles < more.chosen.cycles
