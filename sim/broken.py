@@ -6,11 +6,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from esl_ref.program.fields import COMMAND_BYTES, ErrorCode, Opcode
+from esl_ref.program.fields import COMMAND_BYTES, LAYOUTS, ErrorCode, Opcode
 from sim.jobs import Job
 from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
-__all__ = ["Broken", "broken", "changed", "find", "refusing"]
+__all__ = ["Broken", "broken", "changed", "far_addresses", "find", "refusing"]
 
 Broken = tuple[str, Job, ErrorCode, int]
 """Name, job, code, index of the command."""
@@ -37,12 +37,34 @@ def refusing(job: Job, low: int, high: int, response: int = SLVERR) -> Job:
     return dataclasses.replace(job, memory=BusMemory(fault=fault))
 
 
+def _buffers(good: Job) -> list[tuple[str, int, str]]:
+    """Name, index of a command, and prefix of the fields of a row buffer that it reads or writes."""
+    conv, add = find(good, Opcode.CONV), find(good, Opcode.ELTWISE)
+    return [
+        ("conv ifm", conv, "ifm"), ("conv ofm", conv, "ofm"), ("store", find(good, Opcode.STORE_ROWS), "buf"),
+        ("load", find(good, Opcode.LOAD_ROWS), "buf"), ("pool ofm", find(good, Opcode.POOL), "ofm"),
+        ("window ifm", find(good, Opcode.DEPTHWISE_WINDOW), "ifm"), ("second operand", add, "ifm2"),
+    ]  # fmt: skip
+
+
+def far_addresses(good: Job) -> Iterator[Broken]:
+    """Row buffers, weights and line buffers at every power of two beyond their memory: each bit of a check counts."""
+    commands, machine = good.program.commands, good.program.arch
+    window, weights = find(good, Opcode.DEPTHWISE_WINDOW), find(good, Opcode.LOAD_WEIGHTS)
+    places = [(name, index, f"{prefix}_base", machine.act_bytes) for name, index, prefix in _buffers(good)]
+    places += [("weights", weights, "word", machine.weight_words), ("lines", window, "line_base", machine.line_depth)]
+    for name, index, field, size in places:
+        (layout,) = (f for f in LAYOUTS[commands[index].opcode] if f.name == field)
+        more = {"column": 1} if field == "line_base" else {}
+        for bit in range((size - 1).bit_length(), layout.width):
+            there = changed(good, index, **{field: 1 << bit}, **more)
+            yield f"{name} at 2**{bit}", there, ErrorCode.BAD_ADDRESS, index
+
+
 def corrupt_programs(good: Job) -> Iterator[Broken]:
     """Commands that no compiler emits."""
-    conv, store = find(good, Opcode.CONV), find(good, Opcode.STORE_ROWS)
-    weights, rows = find(good, Opcode.LOAD_WEIGHTS), find(good, Opcode.LOAD_ROWS)
-    pool, window = find(good, Opcode.POOL), find(good, Opcode.DEPTHWISE_WINDOW)
-    add = find(good, Opcode.ELTWISE)
+    conv, window = find(good, Opcode.CONV), find(good, Opcode.DEPTHWISE_WINDOW)
+    weights = find(good, Opcode.LOAD_WEIGHTS)
     machine = good.program.arch
     yield "magic", changed(good, 0, magic=1), ErrorCode.BAD_MAGIC, 0
     yield "no header", patched(good, 0, bytes([Opcode.END])), ErrorCode.BAD_MAGIC, 0
@@ -50,10 +72,7 @@ def corrupt_programs(good: Job) -> Iterator[Broken]:
     yield "another machine", changed(good, 0, arch_hash=machine.hash() ^ 1), ErrorCode.WRONG_ARCH, 0
     for index in (1, conv, len(good.program.commands) - 1):
         yield f"opcode {index}", patched(good, index, b"\x7f"), ErrorCode.BAD_OPCODE, index
-    for name, index, prefix in (
-        ("conv ifm", conv, "ifm"), ("conv ofm", conv, "ofm"), ("store", store, "buf"), ("load", rows, "buf"),
-        ("pool ofm", pool, "ofm"), ("window ifm", window, "ifm"), ("second operand", add, "ifm2"),
-    ):  # fmt: skip
+    for name, index, prefix in _buffers(good):
         wrap = good.program.commands[index][f"{prefix}_wrap"]
         beyond = {f"{prefix}_base": machine.act_bytes - wrap + 1}
         yield name, changed(good, index, **beyond), ErrorCode.BAD_ADDRESS, index

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from esl_ref.program.fields import ErrorCode, Opcode
-from sim.broken import broken, changed, find, refusing
+from sim.broken import broken, changed, far_addresses, find, refusing
 from sim.jobs import Job
 from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
@@ -23,7 +23,7 @@ ErrorCase = tuple[str, Job, tuple[int, int] | None]
 
 def error_cases(good: Job) -> Iterator[ErrorCase]:
     """Ways to break a job that runs; its Program must have commands of every kind."""
-    for name, job, code, index in broken(good):
+    for name, job, code, index in (*broken(good), *far_addresses(good)):
         yield f"broken: {name}", job, (int(code), index)
     yield from _deadlocks(good)
     profiled = dataclasses.replace(good, profile=True)
@@ -47,7 +47,5 @@ def _bursts(good: Job) -> Iterator[ErrorCase]:
     """An error on one burst of the run, on memories of several speeds: where it stops depends on what was under way."""
     for number, (kind, index) in enumerate([*(("read", n) for n in _READS), *(("write", n) for n in _WRITES)]):
         fault = Fault(kind, index, response=(SLVERR, DECERR)[number % 2])
-        timing = BusMemory(
-            latency=(2, 32, 90)[number % 3], stall=(0, 0.3)[number // 3 % 2], seed=number, fault=fault
-        )
+        timing = BusMemory(latency=(2, 32, 90)[number % 3], stall=(0, 0.3)[number // 3 % 2], seed=number, fault=fault)
         yield f"error on {kind} burst {index}", dataclasses.replace(good, memory=timing), None

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,14 @@ from esl_ref.arch import Arch
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from esl_ref.program.image import PROFILE_RECORD
-from sim.fuzz import Case, case_of
+from sim.fuzz import Case, Spec, case_of
 from sim.jobs import Job
 from sim.machine_backend import memory_after, prediction
 from sim.mutation.chain import chain_job
 from sim.mutation.error_cases import error_cases
 from sim.mutation.register_cases import RegisterCase, register_cases
 from sim.random_layers import random_spec
+from sim.random_networks import random_network
 from sim.rtl_backend import register_run
 from sim.runner import BusMemory, Run
 from sim.workload import TRACED, prepare
@@ -83,7 +84,7 @@ class Stage:
 
 def stages(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
     """The embedded model with every tensor stored, register accesses, broken Programs and buses, as many profile
-    records as can be, random layers."""
+    records as can be, random layers and networks."""
     graph = load(embedded_path())
     workload = prepare(graph, executor.random_inputs(graph, seed), arch, sized=arch)
     network = workload.job(0, TRACED, BusMemory(), profile=True)
@@ -112,18 +113,23 @@ def _busy_profile(whole: Job) -> Iterator[Job]:
 
 
 def _random(arch: Arch, layers: int, seed: int) -> Iterator[Stage]:
-    """On memories of several speeds; every second layer on one that stalls, whose cycles nothing predicts."""
+    """Layers, and a network for every fourth of them, on memories of several speeds; every second on one that stalls,
+    whose cycles nothing predicts."""
     for first in range(0, layers, LAYERS_PER_STAGE):
         numbers = range(first, min(first + LAYERS_PER_STAGE, layers))
-        cases = [_layer(1000 * seed + n, arch, stall=_STALL * (n % 2)) for n in numbers]
+        seeds = [1000 * seed + n for n in numbers]
+        cases = [_layer(n, arch, stall=_STALL * (n % 2)) for n in seeds]
+        cases += [_layer(n, arch, stall=_STALL * (n // 4 % 2), draw=random_network) for n in seeds[::4]]
         made = tuple(_good(case.job, case.golden) for case in cases if case is not None)
         if made:
             yield Stage(f"layers {first + 1} to {numbers[-1] + 1}", made)
 
 
-def _layer(seed: int, arch: Arch, *, stall: float) -> Case | None:
+def _layer(
+    seed: int, arch: Arch, *, stall: float, draw: Callable[[int, int], Spec] = random_spec
+) -> Case | None:  # fmt: skip
     latency, gap = _SPEEDS[seed % len(_SPEEDS)]
-    case = case_of(random_spec(seed, arch.lanes), arch, BusMemory(latency, gap, stall, seed))
+    case = case_of(draw(seed, arch.lanes), arch, BusMemory(latency, gap, stall, seed))
     return case and dataclasses.replace(case, job=dataclasses.replace(case.job, profile=True))
 
 
