@@ -81,6 +81,10 @@ def corrupt_programs(good: Job) -> Iterator[Broken]:
     yield "line buffers", changed(good, window, **beyond), ErrorCode.BAD_ADDRESS, window
     beyond = {"word": machine.weight_words - good.program.commands[weights]["words"] + 1}
     yield "weights", changed(good, weights, **beyond), ErrorCode.BAD_ADDRESS, weights
+    for name, index, field in (("weights read", conv, "wgt_first"), ("records read", window, "wgt_header")):
+        yield name, changed(good, index, **{field: machine.weight_words}), ErrorCode.BAD_ADDRESS, index
+    slots = {"acc_out": 1, "acc_base": machine.acc_words - 1}
+    yield "accumulator slots", changed(good, window, **slots), ErrorCode.BAD_ADDRESS, window
     load = good.program.commands[weights]
     for name, field, other in (
         ("lanes", "last_lanes", load["last_lanes"] + 1), ("bytes", "size", load["size"] - 1),
