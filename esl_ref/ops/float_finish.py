@@ -41,6 +41,8 @@ LARGEST_SHIFT = 30
 _OFFSET = 128
 _SIGN = np.uint32(1 << 31)
 _SCRATCH_ELEMENTS = 1 << 14  # 320 KiB in all: memory asked for anew costs more in page faults than all the arithmetic
+_FEW = 1 << 12
+"""Accumulators up to which integers are faster than all the preparation below."""
 _NEGLIGIBLE_NUDGE = 2.0**-9
 _LARGEST_ERROR = 1 / 16
 _LARGEST_CONSTANT = 1 << 30  # with an accumulator below 2**24 added, it stays within the int32 that `finish` asks for
@@ -138,8 +140,11 @@ def finisher(requant: Requant, act: Act, constant: Array, dtype: np.dtype[np.gen
         """Results [n] of accumulators [n] of these channels."""
         return finish(acc.astype(np.int64) + constant[channel], per_channel(requant, lambda v: v[channel]), act, dtype)
 
-    terms = _terms(requant, constant) if _covered(requant, act, constant, dtype) else None
-    if terms is None or terms.error > _LARGEST_ERROR:
-        return in_integers
-    in_float = _in_float(terms, act, constant, single)
-    return lambda acc: in_float(acc) if acc.dtype == np.float32 else in_integers(acc)
+    @cache
+    def certain() -> Callable[[Array], Array]:
+        if not _covered(requant, act, constant, dtype):
+            return in_integers
+        terms = _terms(requant, constant)
+        return in_integers if terms.error > _LARGEST_ERROR else _in_float(terms, act, constant, single)
+
+    return lambda acc: (certain() if acc.dtype == np.float32 and acc.size >= _FEW else in_integers)(acc)

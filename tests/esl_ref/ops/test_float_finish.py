@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,14 @@ multiplier = st.one_of(
     st.integers(0, (1 << 31) - 1), st.sampled_from([0, 1, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, (1 << 31) - 1])
 )
 profile = st.sampled_from([Profile.TFLITE, Profile.SINGLE, Profile.EVEN])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def always_in_float() -> Iterator[None]:
+    """However few the accumulators are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(float_finish, "_FEW", 0)
+        yield
 
 
 def both(acc: Any, requant: Requant, act: Act, constant: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
