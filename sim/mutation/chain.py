@@ -23,20 +23,29 @@ _SIZE = 6
 _LAYERS = (("conv", "input", "c"), ("depthwise", "c", "d"), ("max", "d", "m"))
 
 
-def _spec(kind: str, seed: int, channels: int) -> LayerSpec:
+def _kernel(kind: str, arch: Arch) -> tuple[int, int]:
+    """As large as the window where it is used: every row and column of it counts."""
+    return (arch.window_rows, min(arch.window_cols, _SIZE)) if kind == "depthwise" else (3, 3)
+
+
+def _spec(kind: str, seed: int, arch: Arch) -> LayerSpec:
+    channels, (rows, columns) = arch.lanes + 1, _kernel(kind, arch)
     spec = LayerSpec(kind, seed, _SIZE, _SIZE, channels, channels)
-    return spec if kind == "add" else dataclasses.replace(spec, kernel=(3, 3), padding=(1, 1, 1, 1))
+    if kind == "add":
+        return spec
+    padding = ((rows - 1) // 2, (columns - 1) // 2, rows // 2, columns // 2)
+    return dataclasses.replace(spec, kernel=(rows, columns), padding=padding)
 
 
-def chain(lanes: int, seed: int) -> Graph:
+def chain(arch: Arch, seed: int) -> Graph:
     """Convolution, depthwise convolution, pooling, and the sum with the convolution's result; one group of lanes and a
     bit of channels."""
-    channels = lanes + 1
+    channels = arch.lanes + 1
     ops = []
     for kind, source, target in _LAYERS:
-        (op,) = build(_spec(kind, seed, channels)).ops
+        (op,) = build(_spec(kind, seed, arch)).ops
         ops.append(dataclasses.replace(op, name=kind, inputs=(source,), outputs=(target,)))
-    (add,) = build(_spec("add", seed, channels)).ops
+    (add,) = build(_spec("add", seed, arch)).ops
     ops.append(dataclasses.replace(add, name="add", inputs=("m", "c"), outputs=("output",)))
     names = ("input", "c", "d", "m", "output")
     tensors = {name: Tensor(name, (1, _SIZE, _SIZE, channels), np.dtype(np.int8)) for name in names}
@@ -45,6 +54,6 @@ def chain(lanes: int, seed: int) -> Graph:
 
 def chain_job(arch: Arch, seed: int) -> tuple[Job, Mapping[str, Any]]:
     """The chain compiled for just this machine with every tensor stored, and golden's values of all of them."""
-    graph = chain(arch.lanes, seed)
+    graph = chain(arch, seed)
     workload = prepare(graph, random_inputs(graph, seed), arch, sized=arch)
     return workload.job(0, TRACED, BusMemory()), workload.golden
