@@ -17,7 +17,7 @@ from typing import Any
 
 from esl_ref.errors import ArchError
 from esl_ref.numerics import Profile
-from esl_ref.program.fields import COMMAND_WORDS, TABLE_BYTES
+from esl_ref.program.fields import COMMAND_WORDS, OLDER_ROWS, TABLE_BYTES
 
 __all__ = ["MOST_ACT_BYTES", "PRESETS", "Arch", "Memory", "load"]
 
@@ -98,7 +98,8 @@ class Arch:
         )
         _require(2 <= self.weight_words <= 1 << 16, "weight_words must be 2 to 65536", self.weight_words)
         _require(2 <= self.line_depth <= 1 << 14, "line_depth must be 2 to 16384", self.line_depth)
-        _require(2 <= self.window_rows <= self.lanes, "window_rows must be 2 to lanes", self.window_rows)
+        rows = min(self.lanes, OLDER_ROWS + 1)
+        _require(2 <= self.window_rows <= rows, f"window_rows must be 2 to {rows}", self.window_rows)
         _require(2 <= self.window_cols <= 16, "window_cols must be 2 to 16", self.window_cols)
         _require(1 <= self.burst_beats <= 256, "burst_beats must be 1 to 256", self.burst_beats)
         _require(1 <= self.outstanding <= 32, "outstanding must be 1 to 32", self.outstanding)

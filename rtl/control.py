@@ -24,7 +24,7 @@ from rtl.profile import Profile
 from rtl.queues import CommandQueue
 from rtl.registers import Registers
 from rtl.retire import Retire
-from rtl.sequencer import Sequencer
+from rtl.sequencer import Sequencer, deadlock_cycles
 from rtl.storer import Storer
 
 __all__ = ["Control"]
@@ -35,8 +35,8 @@ LOAD, STORE, COMPUTE = range(len(QUEUES))
 class Control(wiring.Component):
     """Runs Programs on an `Engine`, whose ports it drives in `connect_engine` of the same module.
 
-    All but the registers is cleared by one synchronous flush at every doorbell and after an error, so that no Program
-    can see what another left behind.
+    All but the registers is cleared by one synchronous flush at every doorbell and after an error, so that what
+    another Program left behind changes nothing but the contents of memories, which no good Program reads.
 
     Members
     -------
@@ -60,7 +60,7 @@ class Control(wiring.Component):
         self._flush = Signal(name="flush")
         m.submodules.registers = self._registers = Registers(arch)
         # Of the engine, and of the four units in `_connect_sequencer`: the first in this order goes first.
-        m.submodules.sequencer = self._sequencer = Sequencer(faults=5)
+        m.submodules.sequencer = self._sequencer = Sequencer(faults=5, silence=deadlock_cycles(arch))
         self._counters = Counters()
         m.submodules.counters = ResetInserter(self._sequencer.new_program)(self._counters)
         self._fetch = self._add(m, "fetch", Fetch(arch))

@@ -7,17 +7,27 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from esl_ref.arch import Arch
 from esl_ref.program.fields import ErrorCode
 from rtl.fault import FaultSignature
+from rtl.pipeline import completion_latency
 
-__all__ = ["DEADLOCK_CYCLES", "Sequencer"]
+__all__ = ["Sequencer", "deadlock_cycles"]
 
-DEADLOCK_CYCLES = 64
-"""Longer than any path inside the machine from an event to the next one it causes, so that much silence is final."""
+
+def deadlock_cycles(arch: Arch) -> int:
+    """Silence that is final: longer than any path inside the machine from an event to the next one it causes.
+
+    The longest is the pipe, in which an engine without a command still may have results; what starts then takes a few
+    cycles until it shows.
+    """
+    return max(64, completion_latency(arch) + 32)
 
 
 class Sequencer(wiring.Component):
     """CLEAR (one cycle) - RUN - and on an error DRAIN, until the bus is quiet, and CLEAR again.
+
+    More than `silence` cycles without progress are a deadlock.
 
     Members
     -------
@@ -42,7 +52,8 @@ class Sequencer(wiring.Component):
     done_event, error_event : Out(1)
     """
 
-    def __init__(self, faults: int):
+    def __init__(self, faults: int, silence: int):
+        self.silence = silence
         super().__init__({
             "start": In(1),
             "faults": In(FaultSignature).array(faults),
@@ -98,9 +109,9 @@ class Sequencer(wiring.Component):
 
     def _first_fault(self, m: Module) -> tuple[Signal, Signal, Signal]:
         failed, code, index = Signal(), Signal(8), Signal(32)
-        stuck, silence = Signal(), Signal(range(DEADLOCK_CYCLES + 1))
+        stuck, silence = Signal(), Signal(range(self.silence + 1))
         m.d.sync += [stuck.eq(self.run & ~self.progress), silence.eq(Mux(stuck, silence + 1, 0))]
-        with m.If(silence == DEADLOCK_CYCLES):
+        with m.If(silence == self.silence):
             m.d.comb += [failed.eq(1), code.eq(ErrorCode.DEADLOCK.value), index.eq(self.waiting_index)]
             m.d.sync += silence.eq(0)
         # A cycle late: no Program is finished in the cycle of a fault, or in the next.

@@ -23,6 +23,7 @@ from rtl.top import TOP, Accelerator
 __all__ = ["convert", "convert_reproducibly", "rtlil_reproducibly", "verilog_of"]
 
 _MEMORY = re.compile(r"^  reg \[\d+:0\] (\S+) \[\d+:0\];$")
+_AWAKE = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+ )\s*= 0;$")
 _INITIAL = "  initial begin"
 _END = "  end"
 
@@ -34,13 +35,13 @@ def convert(arch: Arch) -> str:
         "// SPDX-License-Identifier: Apache-2.0\n"
         f"// {TOP}, architecture {arch.name}, hash {arch.hash():016x}. Generated: do not edit.\n"
     )
-    return banner + _without_memory_contents(text)
+    return banner + _awake(_without_memory_contents(text))
 
 
 def verilog_of(text: str, *, sources: bool = False) -> str:
     """Verilog of RTLIL by the back end that `convert` uses. `sources` keeps the attributes that name source lines."""
     # Amaranth offers this step to nobody else; tests/rtl/test_verilog.py holds it to what `convert` gives.
-    return _without_memory_contents(verilog._convert_rtlil_text(text, strip_internal_attrs=not sources))
+    return _awake(_without_memory_contents(verilog._convert_rtlil_text(text, strip_internal_attrs=not sources)))
 
 
 def _without_memory_contents(text: str) -> str:
@@ -57,6 +58,18 @@ def _without_memory_contents(text: str) -> str:
         if line == _END:
             dropping = False
     return "\n".join(kept) + "\n"
+
+
+def _awake(text: str) -> str:
+    """Give every `always @*` an event at the start. Yosys lets them read a register that is set when it is declared:
+    an event in Verilog, none in SystemVerilog, where declarations come before all processes and logic whose inputs do
+    not change would stay unknown."""
+    lines = []
+    for line in text.splitlines():
+        lines.append(line)
+        if match := _AWAKE.match(line):
+            lines.append(f"  initial {match[1]}<= 1'h1;")
+    return "\n".join(lines) + "\n"
 
 
 def convert_reproducibly(arch: Arch) -> str:

@@ -25,8 +25,8 @@ def _tap_weights(command: Command, arch: Arch, data: Operands, cycles: int) -> B
 def depthwise_taps(command: Command, arch: Arch, data: Operands) -> Ints:
     """Accumulators [oy, ox, C]; taps enter a register of L, newest first, which fires when full and after the last."""
     oy, ox, ky, kx = (command[n] for n in ("oy_count", "ox_count", "ky_count", "kx_count"))
-    if min(ky, kx) < 1:
-        raise ProgramError(f"impossible kernel {ky} x {kx}")
+    if min(ky, kx) < 1 or command["chunks"] != 1:
+        raise ProgramError(f"impossible kernel {ky} x {kx}, {command['chunks']} chunks")
     lanes, taps = arch.lanes, ky * kx
     weights = _tap_weights(command, arch, data, -(-taps // lanes))
     rest = taps % lanes
@@ -59,7 +59,7 @@ def depthwise_window(command: Command, arch: Arch, data: Operands) -> Ints:
     rows = kernel_rows(command.replace(oy_rows=1), passes, 1, oy_step=command["ky_step"])
     column_positions = positions(command, cols, command["kx_step"], 1)
     visited = VectorReader(command, arch, rows, column_positions).read(data)[rows.index[:, 0], :, 0]
-    taps = _window_taps(command, arch, data, depth)
+    taps = _window_taps(command, arch, data, depth) if command["oy_count"] and command["ox_count"] else []
     oldest_row = max((a for a, _, _ in taps), default=0)
     oldest_column = max((b for _, b, _ in taps), default=0)
     # Rows not visited yet in this group and columns older than the pass read as padding.

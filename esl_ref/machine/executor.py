@@ -31,7 +31,7 @@ from esl_ref.machine.validate import check_command
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import WordPattern, spread
 from esl_ref.program.fields import COMPUTE_OPCODES, TABLE_BYTES, ErrorCode, Opcode
-from esl_ref.program.image import SCRATCH, Bases, Program
+from esl_ref.program.image import ADDRESS_SPACE, SCRATCH, Bases, Program
 
 __all__ = ["Executor", "OnCommand", "WriteSet"]
 
@@ -145,7 +145,7 @@ class Executor:
 
     def _load(self, index: int, command: Command) -> WriteSet:
         transfer = transfer_of(command, self.arch)
-        start = self.bases.base[command["base"]] + transfer.offset
+        start = (self.bases.base[command["base"]] + transfer.offset) % ADDRESS_SPACE
         self.order.load(start, start + transfer.nbytes, index, transfer.rows, transfer.pitch, transfer.row_bytes)
         try:
             raw = self.memory.read(start, transfer.nbytes)
@@ -176,7 +176,7 @@ class Executor:
 
     def _store(self, index: int, command: Command) -> WriteSet:
         transfer = transfer_of(command, self.arch)
-        start = self.bases.base[command["base"]] + transfer.offset
+        start = (self.bases.base[command["base"]] + transfer.offset) % ADDRESS_SPACE
         addresses = row_addresses(command, self.arch)
         self.board.read(self.board.act, addresses.ravel())
         self.order.store(start, start + transfer.nbytes, index)

@@ -17,12 +17,13 @@ from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
 __all__ = [
-    "Bytes", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside", "kernel_rows",
-    "ofm_of", "positions", "rolling",
+    "Bytes", "Flags", "Ints", "Ofm", "Rows", "channel_count", "channel_offsets", "check_counts", "inside",
+    "kernel_rows", "ofm_of", "positions", "rolling",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.int8]
+Flags = npt.NDArray[np.bool_]
 # A position can reach 2**21 + 2**14 steps of 2**20; nothing real comes near this many bytes of one row.
 _LONGEST_ROW = 1 << 22
 

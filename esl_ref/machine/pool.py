@@ -17,8 +17,8 @@ __all__ = ["pool", "pool_sources"]
 
 def _reader(command: Command, arch: Arch) -> VectorReader:
     ky, kx = command["ky_count"], command["kx_count"]
-    if min(ky, kx) < 1:
-        raise ProgramError(f"impossible kernel {ky} x {kx}")
+    if min(ky, kx) < 1 or command["chunks"] != 1:
+        raise ProgramError(f"impossible kernel {ky} x {kx}, {command['chunks']} chunks")
     rows = kernel_rows(command, command["oy_count"], ky)
     return VectorReader(command, arch, rows, positions(command, command["ox_count"], command["ox_step"], kx))
 

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from esl_ref.arch import Arch
 from esl_ref.machine.faults import CommandHazard
+from esl_ref.machine.geometry import Flags
 from esl_ref.machine.knowledge import Knowledge
 from esl_ref.program.commands import QUEUES, Command
 from esl_ref.program.image import Program
@@ -24,7 +25,6 @@ from esl_ref.program.image import Program
 __all__ = ["Cells", "Scoreboard", "runs"]
 
 Addresses = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
 _STORE, _COMPUTE = 1, 2
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "COMMAND_BYTES", "COMMAND_WORDS", "COMPUTE_OPCODES", "FORMAT_VERSION", "LAYOUTS", "LOAD_OPCODES", "MAGIC",
-    "STORE_OPCODES", "TABLE_BYTES", "ErrorCode", "Field", "Opcode", "Rounding",
+    "OLDER_ROWS", "STORE_OPCODES", "TABLE_BYTES", "ErrorCode", "Field", "Opcode", "Rounding",
 ]  # fmt: skip
 
 COMMAND_WORDS = 12
@@ -20,6 +20,7 @@ COMMAND_BYTES = 8 * COMMAND_WORDS
 MAGIC = 0x524C5345  # "ESLR", little endian
 FORMAT_VERSION = 2
 TABLE_BYTES = 256  # an image for every int8 value
+OLDER_ROWS = 8  # row ages that a window command can take from line buffers
 
 
 class Opcode(enum.IntEnum):
@@ -259,7 +260,11 @@ _WINDOW = (
     ),
     *_word(
         8,
-        ("older", 8, "bit a - 1: the line buffers hold, as row age a, a row of the map visited by an earlier command"),
+        (
+            "older",
+            OLDER_ROWS,
+            "bit a - 1: the line buffers hold, as row age a, a row of the map visited by an earlier command",
+        ),
         lsb=49,
     ),
 )

@@ -19,8 +19,8 @@ from esl_ref.program.commands import Command, pack
 from esl_ref.program.fields import COMMAND_BYTES, FORMAT_VERSION, MAGIC, Opcode
 
 __all__ = [
-    "ALIGNMENT", "BASES", "CONSTANTS", "INPUTS", "OUTPUTS", "PROFILE_RECORD", "SCRATCH", "Bases", "CommandInfo",
-    "Direction", "Program", "SramBuffer", "Surface", "default_bases", "header_command",
+    "ADDRESS_SPACE", "ALIGNMENT", "BASES", "CONSTANTS", "INPUTS", "OUTPUTS", "PROFILE_RECORD", "SCRATCH", "Bases",
+    "CommandInfo", "Direction", "Program", "SramBuffer", "Surface", "default_bases", "header_command",
 ]  # fmt: skip
 
 Array = npt.NDArray[Any]
@@ -28,6 +28,7 @@ Direction = Literal["in", "out", "scratch", "trace"]
 
 BASES = 8
 CONSTANTS, INPUTS, OUTPUTS, SCRATCH = 0, 1, 2, 3
+ADDRESS_SPACE = 1 << 32  # bytes that the AXI4 master can name
 ALIGNMENT = 4096
 """Every segment starts on an AXI4 4 KiB boundary, so the first burst of a surface is never split by it."""
 PROFILE_RECORD = 64

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 from amaranth.sim import Simulator
 
+from esl_ref import arch
 from esl_ref.program.fields import ErrorCode
-from rtl.sequencer import DEADLOCK_CYCLES, Sequencer
+from rtl.pipeline import completion_latency
+from rtl.sequencer import Sequencer, deadlock_cycles
+
+SILENCE = deadlock_cycles(arch.load("base"))
 
 
 def _simulate(bench: Callable[[Any, Sequencer], Any]) -> None:
-    dut = Sequencer(3)
+    dut = Sequencer(3, SILENCE)
 
     async def run(ctx: Any) -> None:
         ctx.set(dut.progress, 1)
@@ -94,7 +98,7 @@ def test_faults_while_idle_are_ignored() -> None:
     _simulate(bench)
 
 
-@pytest.mark.parametrize("quiet", [DEADLOCK_CYCLES - 1, DEADLOCK_CYCLES + 1])
+@pytest.mark.parametrize("quiet", [SILENCE - 1, SILENCE + 1])
 def test_deadlock_after_so_many_silent_cycles(quiet: int) -> None:
     async def bench(ctx, dut) -> None:
         await _start(ctx, dut)
@@ -105,8 +109,15 @@ def test_deadlock_after_so_many_silent_cycles(quiet: int) -> None:
             ctx.set(dut.progress, 1)
             await ctx.tick()
         stopped = not ctx.get(dut.run)
-        assert stopped == (quiet > DEADLOCK_CYCLES)
+        assert stopped == (quiet > SILENCE)
         if stopped:
             assert (ctx.get(dut.error_code), ctx.get(dut.error_index)) == (ErrorCode.DEADLOCK, 42)
 
     _simulate(bench)
+
+
+@pytest.mark.parametrize("machine", ["base", "base,lanes=64,post_lanes=1,act_bytes=8192", "tiny"])
+def test_the_pipe_is_no_deadlock(machine: str) -> None:
+    """A result on its way is shorter than the silence, with time for what waits for it to start."""
+    described = arch.load(machine)
+    assert deadlock_cycles(described) >= completion_latency(described) + 32
