@@ -76,15 +76,12 @@ def concat(ctx: Context, op: ir.Concat) -> Iterator[Task]:
 
 def cut(ctx: Context, op: ir.Slice) -> Iterator[Task]:
     """A slice is a view; copied only where its result has a place of its own (in a concat)."""
-    out = ctx.graph.tensors[op.outputs[0]]
-    rank = len(out.shape)
-    begin, stride = [0] * (4 - rank) + list(op.begin), [1] * (4 - rank) + list(op.stride)
-    if rank > 1:  # the batch axis is dropped by map_shape
-        begin[4 - rank], stride[4 - rank] = 0, 1
-    source = ctx.ifm(op)
-    shape = map_shape(out.shape)
-    area = ((shape[0] - 1) * stride[1] + 1, (shape[1] - 1) * stride[2] + 1, shape[2])
-    view = source.window(begin[1], begin[2], begin[3], area).strided(stride[1], stride[2])
+    axes = list(zip(op.begin, op.end, op.stride, strict=True))[-3:]  # a fourth one is a batch of one
+    axes = [(0, 1, 1)] * (3 - len(axes)) + axes
+    (y, _, sy), (x, _, sx), (c, _, _) = axes
+    height, width, channels = (len(range(*axis)) for axis in axes)
+    area = ((height - 1) * sy + 1, (width - 1) * sx + 1, channels)
+    view = ctx.ifm(op).window(y, x, c, area).strided(sy, sx)
     if not ctx.binder.alias(op.outputs[0], view):
         yield copy(ctx.arch, op.name, op.outputs[0], ctx.layer, view, ctx.binder.view(op.outputs[0]))
 

@@ -371,12 +371,14 @@ def _strided_slice(d: Draft) -> Case:
     begins = [0, *(d.integer(0, (n - 1) // 2) for n in shape[1:])]
     ends = [1, *(d.integer(max(b + 1, n // 2), n) for b, n in zip(begins[1:], shape[1:], strict=True))]
     strides = [1, *(d.choose([1, 1, 2, 3]) for _ in range(3))]
-    d.note(f"{shape} [{begins}:{ends}:{strides}]")
+    shrunk = d.choose([0, 0, 0b0010, 0b0100, 0b1000, 0b0110, 0b1010])
+    ends = [b + 1 if shrunk >> axis & 1 else e for axis, (b, e) in enumerate(zip(begins, ends, strict=True))]
+    d.note(f"{shape} [{begins}:{ends}:{strides}], axes {shrunk:04b} left out")
     x = d.input(shape, quant)
     sizes = [-(-(e - b) // s) for b, e, s in zip(begins, ends, strides, strict=True)]
-    out = d.activation("output", sizes, quant)
+    out = d.activation("output", [n for axis, n in enumerate(sizes) if not shrunk >> axis & 1], quant)
     constants = [d.int32_constant(n, v) for n, v in (("begin", begins), ("end", ends), ("strides", strides))]
-    d.writer.add_op("STRIDED_SLICE", [x, *constants], [out])
+    d.writer.add_op("STRIDED_SLICE", [x, *constants], [out], shrink_axis_mask=shrunk)
     return d.finish([out])
 
 

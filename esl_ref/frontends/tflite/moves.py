@@ -153,15 +153,19 @@ def slice_(ctx: Context, op: FileOperator) -> None:
 
 
 def strided_slice(ctx: Context, op: FileOperator) -> None:
-    """STRIDED_SLICE with positive strides."""
+    """STRIDED_SLICE with positive strides; axes that it leaves out leave in a reshape of their own."""
     ifm, ofm = same_kind(ctx, op)
     shape = ctx.shape(ifm)
     begin, end, stride = (ctx.integers(op, k) for k in (1, 2, 3))
     box = strided_box(shape, begin, end, stride, op.options, ctx.at(op))
     if any(s < 1 for s in box.stride):
         raise ctx.unsupported(op, f"strides {list(box.stride)}", "positive strides are supported")
-    name = ctx.declare(op, ofm, sliced(box))
-    ctx.ops.append(Slice(name, (ctx.use(op, ifm),), (name,), box.begin, box.end, box.stride))
+    name, source = ctx.declare(op, ofm, sliced(box)), ctx.use(op, ifm)
+    kept = tuple(len(range(*axis)) for axis in zip(box.begin, box.end, box.stride, strict=True))
+    cut = name if kept == sliced(box) else ctx.inner(source, f"cut_{op.index}", kept)
+    ctx.ops.append(Slice(cut, (source,), (cut,), box.begin, box.end, box.stride))
+    if cut != name:
+        ctx.ops.append(Reshape(name, (cut,), (name,)))
 
 
 def transpose(ctx: Context, op: FileOperator) -> None:
