@@ -50,14 +50,18 @@ def table(ctx: Context, op: ir.Table) -> Iterator[Task]:
 
 
 def pad(ctx: Context, op: ir.Pad) -> Iterator[Task]:
-    """Rows and columns: reading outside the map. Channels: fill, then copy between."""
+    """Rows and columns: reading outside the map. Channels before and behind: filled. No two tasks write the same bytes,
+    so that they may stream in any order."""
     ifm, ofm = ctx.ifm(op), ctx.ofm(op)
     _, (top, _), (left, _), (before, after) = op.pads
     task = copy(ctx.arch, op.name, op.outputs[0], ctx.layer, ifm, ofm).replace(pad_value=op.value)
-    if before or after:
-        yield task.replace(ifm=dataclasses.replace(_repeat(ifm), height=0), ofm=ofm)
-        ofm = ofm.window(0, 0, before, (ofm.height, ofm.width, ifm.channels))
-    yield task.replace(ofm=ofm, origin=(-top, -left))
+    nothing = dataclasses.replace(_repeat(ifm), height=0)
+    for first, count in ((0, before), (before + ifm.channels, after)):
+        if count:
+            part = ofm.window(0, 0, first, (ofm.height, ofm.width, count))
+            yield task.replace(ifm=dataclasses.replace(nothing, channels=count), ofm=part)
+    inner = ofm.window(0, 0, before, (ofm.height, ofm.width, ifm.channels))
+    yield task.replace(ofm=inner, origin=(-top, -left))
 
 
 def _repeat(view: View) -> View:
