@@ -15,7 +15,7 @@ from esl_ref.compiler.narrow import turned
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.compiler.weights import FINENESS
-from esl_ref.errors import BudgetError, InputError, PlanError
+from esl_ref.errors import BudgetError, InputError, ModelError, PlanError, UnsupportedError
 from esl_ref.ir import Graph
 from esl_ref.layout.storage import check_budget
 from esl_ref.machine.timing import MemoryTiming, predict
@@ -127,6 +127,9 @@ def _rewritten(
             )
         except PlanError as reason:
             error = reason
+            continue
+        except (ModelError, UnsupportedError) as reason:  # what the method makes of it is no network
+            error = PlanError(reason.what, where=reason.where)
             continue
         plans.append(Planned(noted(compiled, found.steps), method, found.decisions, found.predicted, memory))
     if plans:

@@ -118,7 +118,7 @@ class Leaving:
         for leaver in leavers:
             if low is None:
                 leaver.ready = leaver.view.height
-            elif grid is not None:
+            elif grid is not None and grid.holds(leaver.view):  # else its rows are not those that tasks write
                 leaver.ready = max(leaver.ready, grid.view_rows(leaver.view, low))
 
     def _writes(self, task: Task) -> bool:

@@ -18,6 +18,11 @@ class RowGrid:
     pitch: int
     rows: int
 
+    def holds(self, view: View) -> bool:
+        """Whether every row of `view` is one of these."""
+        extent = view.offset % self.pitch + view.channel + (view.width - 1) * view.pixel_stride + view.channels
+        return view.row_stride % self.pitch == 0 and extent <= self.pitch
+
     def span(self, view: View, first: int, last: int) -> tuple[int, int]:
         """Rows [low, high) of the storage that hold rows [first, last) of `view`."""
         if first >= last:
@@ -39,9 +44,5 @@ def grid_of(views: Iterable[View], wrap: int) -> RowGrid | None:
     strides = [v.row_stride for v in views if v.row_stride]
     if not strides:
         return None
-    pitch = min(strides)
-    for view in views:
-        extent = view.offset % pitch + view.channel + (view.width - 1) * view.pixel_stride + view.channels
-        if view.row_stride % pitch or extent > pitch:
-            return None
-    return RowGrid(pitch, -(-wrap // pitch))
+    grid = RowGrid(min(strides), -(-wrap // min(strides)))
+    return grid if all(grid.holds(view) for view in views) else None

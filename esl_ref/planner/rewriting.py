@@ -83,8 +83,9 @@ def _macs(mafat: Mafat) -> int:
 
 
 def _operators(graph: Graph, shapes: ShapeGraph, first: int, last: int) -> tuple[str, ...]:
+    """Operators that make nodes `first` to `last` - 1; inputs of the network are nodes, too."""
     producers = graph.producers()
-    return tuple(producers[node.name].name for node in shapes.nodes[first:last])
+    return tuple(producers[node.name].name for node in shapes.nodes[first:last] if node.name in producers)
 
 
 def slices(graph: Graph, arch: Arch, budget: int | None = None) -> Rewritten:

@@ -37,7 +37,7 @@ def test_the_name_is_not_in_the_hash_and_all_else_is() -> None:
         ("act_bytes", 1 << 25, "multiple of 32 up to 16 MiB, not 33554432"),
         ("weight_words", 1, "weight_words must be 2 to 65536, not 1"),
         ("line_depth", 1, "line_depth must be 2 to 16384, not 1"),
-        ("window_rows", 17, "window_rows must be 2 to lanes, not 17"),
+        ("window_rows", 17, "window_rows must be 2 to 9, not 17"),
         ("window_cols", 17, "window_cols must be 2 to 16, not 17"),
         ("burst_beats", 257, "burst_beats must be 1 to 256, not 257"),
         ("outstanding", 0, "outstanding must be 1 to 32, not 0"),

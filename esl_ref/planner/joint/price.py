@@ -130,7 +130,8 @@ class Pricer:
         """Steps of a group with the stores of what it parks, and the row grids of all storages in them."""
         tasks, grids = self.lowered.tasks, self._grids
         done = {i: tasks[i].ofm.height if i < group.first else 0 for i in range(len(tasks))}
-        loaded = {n: v.height for n, (_, v) in self._sources.items() if self._uses[n][0] < group.first}
+        needed = {n: v for n, (_, v) in self._sources.items() if n in self._uses}  # not what passes through untouched
+        loaded = {n: v.height for n, v in needed.items() if self._uses[n][0] < group.first}
         builder = GroupBuilder(self.lowered, self.arch, group, done, loaded, self._sources, grids, parked)
         builder.run()
         leaving = Leaving(tasks, grids)

@@ -98,13 +98,14 @@ class Search:
         return self.effort.seconds is not None and self.seconds > share * self.effort.seconds
 
     def whole(self, limit: int | None = None) -> list[Rated]:
-        """Plans of whole layers, those that fit `limit` bytes: to time the others would take long and say nothing.
+        """Plans of whole layers, those that fit `limit` bytes: to time the others would take long and say nothing. A
+        segment that computes nothing has no others.
 
         How finely weights are cut and how the first layer is have little to do with each other: one after the other.
         """
         found: list[Rated] = []
         for cut in whole_layers(self.lowered):
-            if limit is None or self.rater.realised(cut).height <= limit:
+            if limit is None or not self.lowered.tasks or self.rater.realised(cut).height <= limit:
                 ways = [min(found, key=lambda r: r.cycles).choice.fineness] if found else FINENESSES
                 found += [self.rater.rate(replace(cut, fineness=fineness)) for fineness in ways]
         return found
@@ -112,6 +113,8 @@ class Search:
     def stream(self, limit: int | None = None, byte_cost: float = 0.0, slowest: float | None = None) -> None:
         """Rate the front of groups, of those plans only that may fit `limit` bytes and be the fastest to do so, or take
         no more than `slowest` cycles."""
+        if not self.lowered.tasks:
+            return
         found = cheapest(*(self._front(parking, limit, byte_cost) for parking in (False, True)))
         found = [c for c in found if slowest is None or c.cost <= TRUST * slowest]
         best, left = None, len(found)
@@ -188,7 +191,7 @@ class Search:
     def improve(self, better: Callable[[Rated], tuple[float, ...]] | None) -> None:
         """Try neighbours of the best plans by `better` (of any on the front, if None) until the time is over."""
         random, pool = Random(self.effort.seed), undominated(self.rated)
-        if self.effort.seconds is None:
+        if self.effort.seconds is None or not self.lowered.tasks:
             return
         while not self.late():
             ranked = sorted(pool, key=better)[:3] if better else pool
