@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from esl_ref.arch import Arch
 from esl_ref.compiler.emit import emit
 from esl_ref.compiler.fold import fold_padding
-from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Strategy, prepare, realise
+from esl_ref.compiler.model import Choice, Compiled, HostStep, ProgramStep, Realised, Strategy, prepare, realise
 from esl_ref.compiler.narrow import turned
 from esl_ref.compiler.pools import divided
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
@@ -236,12 +236,20 @@ def _compiled(
     machine = sizing.planning()
     budget = sram if sram is not None else (sized.act_bytes if sized else None)
     given, choose = iter(choices or ()), strategy or row_streamed
-    chosen = {n: next(given, None) or choose(folded, low, sizing, budget) for n, low in lowered.items()}
-    done = {n: realise(low, chosen[n], machine, trace=trace) for n, low in lowered.items()}
+    chosen: dict[int, Choice] = {}
+    done: dict[int, Realised] = {}
+    refused: list[BudgetError] = []
+    for n, low in lowered.items():
+        try:
+            chosen[n] = next(given, None) or choose(folded, low, sizing, budget)
+            done[n] = realise(low, chosen[n], machine, trace=trace)
+            if budget is not None:
+                check_budget(done[n].plan, budget, graph.name)
+        except BudgetError as error:
+            refused.append(error)
+    if refused:  # by the segment that asks for the most: that budget would do for all
+        raise max(refused, key=lambda error: error.least or 0)
     height, columns, slots = (max(getattr(r, n) for r in done.values()) for n in ("height", "columns", "slots"))
-    for realised in done.values():
-        if budget is not None:
-            check_budget(realised.plan, budget, graph.name)
     asked = [c.weight_words for c in chosen.values()]
     words = None if None in asked else max(w for w in asked if w is not None)
     final = sizing.fitted(height if sram is None else sram, columns, words, slots)
