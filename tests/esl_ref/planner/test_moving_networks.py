@@ -35,7 +35,7 @@ def plan_within_budgets(seed: int) -> None:
         right(plan_model(graph, machine, sram=error.least), error.least)
 
 
-@pytest.mark.parametrize("first", range(0, 40, 10))
+@pytest.mark.parametrize("first", [0, 10, 50, 70, 130])
 def test_within_budgets(first: int) -> None:
     for seed in range(first, first + 10):
         plan_within_budgets(seed)
