@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from esl_ref.errors import InputError
 
-__all__ = ["check_folder", "write_whole"]
+__all__ = ["check_folder", "refusals", "write_whole"]
 
 
 def check_folder(path: Path | None, what: str = "file") -> None:
@@ -20,9 +21,21 @@ def check_folder(path: Path | None, what: str = "file") -> None:
         raise InputError(f"cannot write the {what}: no such folder", where=str(path))
 
 
+@contextmanager
+def refusals(where: Path | str, what: str, hint: str = "") -> Iterator[None]:
+    """Turn what the file system refuses into an InputError that names `where`: a write that finds the disk full has no
+    name of its own. A closed pipe passes, as nobody is left to tell."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write the {what}: {error.strerror or error}", where=str(where), hint=hint) from error
+
+
 def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object], what: str = "file") -> None:
     """Write text (as UTF-8), bytes, or what a function writes; InputError, naming `what`, if that is impossible."""
-    try:
+    with refusals(path, what):
         # Behind a link lies what is meant, and only plain files can be replaced: a device or a pipe has to stay one.
         target = Path(os.path.realpath(path))
         if target.exists() and not target.is_file():
@@ -30,8 +43,6 @@ def write_whole(path: Path, content: str | bytes | Callable[[IO[bytes]], object]
                 _write(stream, content)
         else:
             _replace(target, content)
-    except OSError as error:
-        raise InputError(f"cannot write the {what}: {error.strerror or error}", where=str(path)) from error
 
 
 def _write(stream: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from amaranth.lib.wiring import Flow
 
 from esl_ref import __version__
 from esl_ref.arch import Arch, Memory
+from esl_ref.errors import InputError
+from esl_ref.files import refusals
 from rtl.memories import check_memories
 from rtl.top import TOP, Accelerator
 from rtl.verilog import convert_reproducibly
@@ -96,11 +99,27 @@ def generate(arch: Arch) -> Generated:
 
 
 def write(generated: Generated, folder: Path) -> None:
-    """Write all files into `folder`: each appears whole or not at all, the sidecar, which names their hash, last."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-        files = generated.files()
-        for name in sorted(files, key=lambda n: (n.endswith(".json"), n)):
-            part = Path(scratch) / name
-            part.write_text(files[name])
-            os.replace(part, folder / name)
+    """Write all files into `folder`, or none: they are complete beside their places before the first one is renamed,
+    the sidecar, which names their hash, last. InputError, with the folder as it was, if they do not fit the disk."""
+    files, new = generated.files(), not folder.exists()
+    try:
+        with refusals(folder, "Verilog"):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+                for name, text in files.items():
+                    (Path(scratch) / name).write_text(text)
+                _put_in_place(Path(scratch), folder, sorted(files, key=lambda n: (n.endswith(".json"), n)))
+    except BaseException:
+        if new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
+
+
+def _put_in_place(scratch: Path, folder: Path, names: Sequence[str]) -> None:
+    """Rename all, after a look at what a rename would stop at."""
+    for name in names:
+        if (folder / name).is_dir():
+            raise InputError("is a folder in the place of a file to write", where=str(folder / name))
+    for name in names:
+        os.replace(scratch / name, folder / name)

@@ -6,7 +6,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import resource
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,8 @@ import pytest
 
 import rtl
 from esl_ref.arch import PRESETS, load
-from esl_ref.errors import EslError
-from rtl.generate import generate, write
+from esl_ref.errors import EslError, InputError
+from rtl.generate import Generated, generate, ports, write
 from rtl.top import TOP
 from sim.accelerator import generated_folder
 from sim.toolchain import find_toolchain
@@ -84,3 +87,45 @@ def test_only_the_ports_are_public(tmp_path: Path) -> None:
         [*command, folder / "esl_accel.v"], env=tools.environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[:2000]
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[None]:
+    """Writes beyond so many bytes fail, as on a full disk: Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def large(text: str) -> Generated:
+    return Generated(load("tiny"), text * (1 << 20), ports(load("tiny")), load("tiny").memories())
+
+
+def test_a_full_disk_leaves_the_files_that_were_there(tmp_path: Path) -> None:
+    write(Generated(load("base"), "before", ports(load("base")), load("base").memories()), tmp_path)
+    before = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
+    with no_file_above(1 << 18), pytest.raises(InputError, match=f"{tmp_path}: cannot write the Verilog: File too"):
+        write(large("after"), tmp_path)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == before
+
+
+def test_a_full_disk_leaves_no_new_folder(tmp_path: Path) -> None:
+    with no_file_above(1 << 18), pytest.raises(InputError, match="cannot write the Verilog"):
+        write(large("after"), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "registers.md").mkdir()
+    with pytest.raises(InputError, match="registers.md: is a folder"):
+        write(large("text"), tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["registers.md"]
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/x", "/proc/1/x"])
+def test_impossible_folders_are_one_sentence(place: str) -> None:
+    with pytest.raises(InputError, match=f"^{place}: cannot write the Verilog: "):
+        write(large("text"), Path(place))
