@@ -12,13 +12,22 @@ from typing import IO
 
 from esl_ref.errors import InputError
 
-__all__ = ["check_folder", "refusals", "write_whole"]
+__all__ = ["check_folder", "check_place", "refusals", "write_whole"]
 
 
 def check_folder(path: Path | None, what: str = "file") -> None:
     """InputError if `path` lies in no folder: said before minutes of work, not after them."""
     if path is not None and not path.parent.is_dir():
         raise InputError(f"cannot write the {what}: no such folder", where=str(path))
+
+
+def check_place(folder: Path) -> None:
+    """InputError if `folder`, there or not, cannot be made or written to: said before minutes of work."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir():
+        raise InputError(f"cannot write there: {there} is no folder", where=str(folder))
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write there: {there} may not be written to", where=str(folder))
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from esl_ref.cli.common import (
 )
 from esl_ref.cli.network import NetworkOptions, integer_graph, network_options
 from esl_ref.errors import InputError
+from esl_ref.files import check_place
 from rtl.generate import Generated, generate, write
 from rtl.top import TOP
 
@@ -49,6 +50,7 @@ def command(
         raise InputError("give a MODEL or --sram BYTES", hint="e.g. esl-ref rtl --sram 64K --out build/rtl")
     if model is None and plan_file:
         raise InputError("--plan goes with a MODEL")
+    check_place(out)
     base = load(arch_name)
     arch = base.with_depths(act_bytes=sram) if model is None else _planned(model, network, base, sram, plan_file)
     with progress_console().status(f"converting {TOP} of architecture {arch.name} to Verilog"):

@@ -17,9 +17,10 @@ import amaranth
 import esl_ref
 import rtl
 from esl_ref.arch import Arch
+from esl_ref.files import refusals
 from rtl.generate import generate, write
 from rtl.top import TOP
-from sim.build import build_root
+from sim.build import ELSEWHERE, build_root
 from sim.runner import Accelerator, accelerator_build
 
 __all__ = ["LEAST_BYTES_LOG2", "BuiltRtl", "build_rtl", "generated_folder", "generator_digest"]
@@ -55,7 +56,9 @@ def generated_folder(arch: Arch) -> Path:
     """Folder with everything the generator writes for `arch`; made if no run has made it before."""
     key = hashlib.sha256(f"{generator_digest()} {arch.to_dict()}".encode()).hexdigest()[:20]
     final = build_root() / f"rtl-{arch.name}-{key}"
-    if not (final / f"{TOP}.json").is_file():
+    if (final / f"{TOP}.json").is_file():
+        return final
+    with refusals(final.parent, "generated files", ELSEWHERE):
         final.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".rtl.", dir=final.parent))
         start = time.monotonic()

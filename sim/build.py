@@ -25,11 +25,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from esl_ref.errors import ToolError
+from esl_ref.files import refusals
 from sim.toolchain import Toolchain, find_toolchain
 from sim.waves import wave_args
 
 __all__ = [
     "COMPILER_FLAGS",
+    "ELSEWHERE",
     "Build",
     "BuildSpec",
     "build_model",
@@ -47,6 +49,8 @@ _MODEL_ARGS = (
 )  # fmt: skip
 COMPILER_FLAGS = "-O1 -march=native"
 """Half the compile time of -O3 on the accelerator, where compiling takes longer than simulating a network."""
+ELSEWHERE = "ESL_REF_BUILD names another folder for builds"
+"""What to do about a disk that has no room for them."""
 _TIMESCALE = ("1ns", "1ps")
 _TAIL_LINES = 15
 
@@ -127,7 +131,12 @@ def build_model(spec: BuildSpec) -> Build:
     """
     tools = find_toolchain()
     final = build_root() / f"{spec.top}-{spec.digest(tools)}"
-    final.parent.mkdir(parents=True, exist_ok=True)
+    with refusals(final.parent, "simulation model", ELSEWHERE):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        return _built_once(final, spec, tools)
+
+
+def _built_once(final: Path, spec: BuildSpec, tools: Toolchain) -> Build:
     with _locked(final.with_suffix(".lock")):
         if (final / "build.json").is_file():
             record = json.loads((final / "build.json").read_text())

@@ -22,6 +22,7 @@ from esl_ref.cli.common import (
     write_json,
 )
 from esl_ref.cli.network import integer_graph, network_options
+from esl_ref.files import check_place, refusals
 
 __all__ = ["command"]
 
@@ -70,6 +71,7 @@ def command(model: Path, json_file: Path | None, **given: Any) -> None:
     """
     from sim.cosim import cosimulate
 
+    check_place(given["out"])
     graph = integer_graph(model, given["network"])
     inputs, said = _inputs(graph, given["input_file"], given["seed"])
     options = _options(given, graph)
@@ -151,7 +153,8 @@ def _finish(outcome: Any, extra: dict[str, Any], given: dict[str, Any], json_fil
     write_json(json_file, record)
     title = f"{extra['model']} on {outcome.arch.name}, {extra['inputs'][0]}"
     shown = extra["files"] | {"repeat": extra["repeat_command"]}
-    with Path(extra["files"]["text"]).open("w") as text:
+    text_file = Path(extra["files"]["text"])
+    with refusals(text_file, "report"), text_file.open("w") as text:
         console_report(Console(file=text, highlight=False), outcome, title, shown)
     if str(json_file) != "-":
         console_report(output_console(), outcome, title, shown)

@@ -9,6 +9,7 @@ import click
 from rich.progress import Progress
 
 from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
+from esl_ref.files import check_place
 
 __all__ = ["command"]
 
@@ -49,6 +50,7 @@ def command(
     from sim.random_layers import random_spec
     from sim.random_networks import random_network
 
+    check_place(out)
     arch, kind, count = load(arch_name), "networks" if networks else "layers", networks or layers
     with Progress(console=progress_console(), transient=True) as bar:
         task = bar.add_task(kind, total=count)

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from esl_ref.errors import CheckFailed, InputError, ToolError
+from esl_ref.files import refusals
 from sim.bench import run_bench
 from sim.build import Build, BuildSpec, build_model
 from sim.image import read_image, write_image
@@ -213,15 +214,12 @@ def run_programs(
         with tempfile.TemporaryDirectory(prefix="esl-ref-sim-") as scratch:
             return run_programs(accelerator, runs, folder=Path(scratch), waves=waves, timeout_seconds=timeout_seconds)
     folder = folder.resolve()
-    folder.mkdir(parents=True, exist_ok=True)
     ranges = dump_ranges(accelerator, runs)
-    job = {"runs": [job_entry(accelerator, run, span) for run, span in zip(runs, ranges, strict=True)]}
-    for index, run in enumerate(runs):
-        if run.image is not None:
-            write_image(folder / f"memory.load.{index}.hex", run.image, accelerator.word_bytes)
     job_file, result_file = folder / "job.json", folder / "result.json"
-    job_file.write_text(json.dumps(job))
-    result_file.unlink(missing_ok=True)
+    with refusals(folder, "simulation's files"):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_job(accelerator, runs, ranges, job_file)
+        result_file.unlink(missing_ok=True)
     bench = run_bench(
         accelerator.build, "sim.benches.program", folder, waves=waves, timeout_seconds=timeout_seconds,
         env={"ESL_SIM_JOB": str(job_file), "ESL_SIM_RESULT": str(result_file)},
@@ -232,6 +230,17 @@ def run_programs(
     records = json.loads(result_file.read_text())
     done = enumerate(zip(records, ranges, strict=False))
     return [run_result(accelerator, folder, index, record, span) for index, (record, span) in done]
+
+
+def _write_job(
+    accelerator: Accelerator, runs: Sequence[Run], ranges: Sequence[tuple[int, int]], job_file: Path
+) -> None:
+    """The job, and the memory images that it loads beside it."""
+    job = {"runs": [job_entry(accelerator, run, span) for run, span in zip(runs, ranges, strict=True)]}
+    for index, run in enumerate(runs):
+        if run.image is not None:
+            write_image(job_file.parent / f"memory.load.{index}.hex", run.image, accelerator.word_bytes)
+    job_file.write_text(json.dumps(job))
 
 
 def dump_ranges(accelerator: Accelerator, runs: Sequence[Run]) -> list[tuple[int, int]]:

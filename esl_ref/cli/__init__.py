@@ -4,8 +4,9 @@
 A verb of this package is a module `esl_ref/cli/verb_<name>.py` with a click command named `command`. Verbs that need
 rtl, sim or golden, which this package may not import, are entry points of the group `esl_ref.verbs`.
 
-Exit codes: 0 good, 1 a comparison or check failed, 2 bad input or usage, 130 interrupted. Only `EslError` becomes one
-sentence; any other exception is a defect and keeps its traceback.
+Exit codes: 0 good, 1 a comparison or check failed, 2 bad input or usage, 130 interrupted. Only `EslError`, and what the
+operating system refuses (a folder, room on a disk), become one sentence; any other exception is a defect and keeps its
+traceback.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from esl_ref import __version__
-from esl_ref.errors import EslError, ToolError
+from esl_ref.errors import EslError, InputError, ToolError
 
 __all__ = ["main", "registered"]
 
@@ -105,18 +106,54 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line with `args` (default: the process's) and exit the process."""
+    sys.exit(_flushed(_status(args)))
+
+
+def _status(args: Sequence[str] | None) -> int:
     try:
         status = cli.main(args=args, prog_name="esl-ref", standalone_mode=False)
     except EslError as error:
-        click.echo(f"esl-ref: {error}", err=True)
-        status = error.exit_code
+        return _said(error)
     except click.ClickException as error:
         error.show()
-        status = error.exit_code
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("esl-ref: interrupted", err=True)
-        status = 130
+        return 130
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+        _discard_output()
+        return 0
+    except OSError as error:
+        if error.errno is None:  # not the operating system's word: raised by code, such as a TimeoutError
+            raise
+        return _said(_refusal(error))
+    return status if isinstance(status, int) else 0
+
+
+def _said(error: EslError) -> int:
+    click.echo(f"esl-ref: {error}", err=True)
+    return error.exit_code
+
+
+def _refusal(error: OSError) -> EslError:
+    """Whoever opens a file knows best what to say of it; this is for all places that leave it to the system. Writes
+    have no file's name: those to named files say it themselves, so that it is help or version that has no room."""
+    return InputError(str(error.strerror), where=str(error.filename or "output"))
+
+
+def _flushed(status: int) -> int:
+    """`status`, or 2 if standard output does not take what is left: at exit that would be a traceback."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+    except OSError as error:
+        _discard_output()
+        # A verb that failed has said why, perhaps this very thing.
+        return status or _said(InputError(f"cannot write the output: {error.strerror}", where="standard output"))
+    return status
+
+
+def _discard_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

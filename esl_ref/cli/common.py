@@ -20,7 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from esl_ref.arch import MOST_ACT_BYTES
-from esl_ref.files import write_whole
+from esl_ref.files import refusals, write_whole
 
 __all__ = [
     "BYTES",
@@ -39,6 +39,8 @@ __all__ = [
 
 _UNLIMITED = 10_000
 """Columns of a console on which every table has room."""
+
+_STDOUT = "standard output"
 
 _SUFFIXES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
@@ -67,9 +69,17 @@ def plan_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)  # fmt: skip
 
 
+class _Output(Console):
+    """A console whose full disk is said to be that of standard output: the error itself has no name."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        with refusals(_STDOUT, "output"):
+            super().print(*objects, **how)
+
+
 def output_console() -> Console:
     """Standard output: what the verb is asked for."""
-    return Console(highlight=False)
+    return _Output(highlight=False)
 
 
 def progress_console() -> Console:
@@ -169,6 +179,8 @@ def write_json(path: Path | None, value: Any) -> None:
         return
     text = json.dumps(to_plain(value), indent=2) + "\n"
     if str(path) == "-":
-        sys.stdout.write(text)
+        with refusals(_STDOUT, "output"):
+            sys.stdout.write(text)
+            sys.stdout.flush()
         return
     write_whole(path, text, "JSON report")

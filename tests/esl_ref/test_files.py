@@ -11,7 +11,7 @@ from typing import IO
 import pytest
 
 from esl_ref.errors import InputError
-from esl_ref.files import check_folder, write_whole
+from esl_ref.files import check_folder, check_place, refusals, write_whole
 
 
 @pytest.mark.parametrize("content", ["text µ", "text µ".encode(), lambda stream: stream.write("text µ".encode())])
@@ -68,3 +68,24 @@ def test_absent_folders_are_named_before_and_after(tmp_path: Path) -> None:
         check_folder(target, "page")
     check_folder(None)
     check_folder(Path("-"))
+
+
+def test_a_closed_pipe_is_not_the_file_systems_word() -> None:
+    with pytest.raises(BrokenPipeError), refusals("here", "text"):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+def test_places_are_looked_at_before_anything_is_made(tmp_path: Path) -> None:
+    check_place(tmp_path / "a" / "b")
+    check_place(Path("not-there"))
+    assert not list(tmp_path.iterdir())
+    for place in (Path("/dev/null"), Path("/dev/null/a/b")):
+        with pytest.raises(InputError, match=f"^{place}: cannot write there: /dev/null is no folder"):
+            check_place(place)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_to(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="may not be written to"):
+        check_place(tmp_path / "a")

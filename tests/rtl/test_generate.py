@@ -6,10 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import resource
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from rtl.generate import Generated, generate, ports, write
 from rtl.top import TOP
 from sim.accelerator import generated_folder
 from sim.toolchain import find_toolchain
+from tests.helpers.disk import no_file_above
 
 WAIVERS = Path(rtl.__file__).parent / "waivers.vlt"
 NAMES = {"esl_accel.v", "esl_accel.json", "ports.vlt", "registers.md", "esl_accel.h", "esl_accel.rdl"}
@@ -87,17 +85,6 @@ def test_only_the_ports_are_public(tmp_path: Path) -> None:
         [*command, folder / "esl_accel.v"], env=tools.environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[:2000]
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[None]:
-    """Writes beyond so many bytes fail, as on a full disk: Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def large(text: str) -> Generated:

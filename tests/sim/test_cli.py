@@ -8,12 +8,21 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from esl_ref.arch import load
+from esl_ref.cli import main
+from esl_ref.errors import InputError
 from esl_ref.models import embedded_path
+from rtl.generate import Generated, ports
+from sim import accelerator
+from sim.build import BuildSpec, build_model
 from sim.cli import command as sim
 from sim.fuzz_cli import command as fuzz
+from sim.runner import Accelerator, Run, run_programs
+from tests.helpers.disk import no_file_above
 
 MODEL = str(embedded_path())
 
@@ -81,3 +90,45 @@ def test_a_mismatch_is_exit_code_1_and_located(tmp_path: Path) -> None:
     assert record["sram_bytes"]["with_scratch"] == record["sram_bytes"]["rtl_memories"]
     assert record["sim_cycles_per_second"] > 1000
     assert (tmp_path / "rtl" / "esl_accel.v").is_file()
+
+
+@pytest.mark.parametrize("verb", ["sim", "rtl", "fuzz"])
+@pytest.mark.parametrize("place", ["/dev/null", "/dev/null/x", "/proc/1/x"])
+def test_impossible_folders_are_exit_code_2(verb: str, place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    args = {"sim": ("--executor", "machine"), "rtl": (), "fuzz": ("--layers", "1", "--executor", "machine")}[verb]
+    if (verb, place) == ("fuzz", "/proc/1/x"):
+        pytest.skip("without the RTL nothing is written there")
+    with pytest.raises(SystemExit) as stop:
+        main([verb, *([] if verb == "fuzz" else [MODEL]), *args, "--out", place])
+    err = capsys.readouterr().err
+    assert stop.value.code == 2 and place in err and "Traceback" not in err
+    assert len([line for line in err.splitlines() if not line.endswith(" ...")]) in (1, 4), err  # 4: click's usage
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: accelerator.generated_folder(load("tiny")),
+        lambda: build_model(BuildSpec("t", (), texts={"t.v": "module t; endmodule"})),
+    ],
+)
+def test_an_impossible_folder_for_builds(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ESL_REF_BUILD", "/dev/null/x")
+    with pytest.raises(InputError, match="^/dev/null/x/models: .*Not a directory; ESL_REF_BUILD names another folder"):
+        make()
+
+
+def test_no_room_for_the_generated_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = load("tiny")
+    monkeypatch.setenv("ESL_REF_BUILD", str(tmp_path))
+    monkeypatch.setattr(accelerator, "generate", lambda arch: Generated(arch, "x" * (1 << 20), ports(arch), ()))
+    with no_file_above(1 << 18), pytest.raises(InputError, match="cannot write the Verilog: File too large"):
+        accelerator.generated_folder(tiny)
+    assert not list((tmp_path / "models").iterdir())
+
+
+def test_no_room_for_a_simulation(tmp_path: Path) -> None:
+    unbuilt: Any = None
+    run = Run([], 1, np.zeros(1 << 20, np.uint8))
+    with no_file_above(1 << 18), pytest.raises(InputError, match=f"^{tmp_path}: cannot write the simulation's files: "):
+        run_programs(Accelerator(unbuilt, 8, 1 << 22), [run], folder=tmp_path)

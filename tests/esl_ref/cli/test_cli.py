@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 import esl_ref.cli as command_line
 from esl_ref.errors import CheckFailed, EslError, ModelError, ToolError
+from esl_ref.models import embedded_path
 
 
 def outcome(capsys, *args: str) -> tuple[int, str, str]:
@@ -47,6 +49,8 @@ def verb(monkeypatch):
         (CheckFailed("unequal"), 1, "unequal"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (click.UsageError("no"), 2, "Error: no"),
+        (NotADirectoryError(20, "Not a directory", "x/y"), 2, "esl-ref: x/y: Not a directory\n"),
+        (OSError(28, "No space left on device"), 2, "esl-ref: output: No space left on device\n"),
     ],
 )
 def test_exit_codes(verb, capsys, error, code, text):
@@ -57,9 +61,10 @@ def test_exit_codes(verb, capsys, error, code, text):
         assert err.count("\n") == 1 and err.startswith("esl-ref: ")
 
 
-def test_defects_keep_their_traceback(verb):
-    verb(ZeroDivisionError("a defect"))
-    with pytest.raises(ZeroDivisionError):
+@pytest.mark.parametrize("defect", [ZeroDivisionError("a defect"), TimeoutError("raised by code")])
+def test_defects_keep_their_traceback(verb, defect):
+    verb(defect)
+    with pytest.raises(type(defect)):
         command_line.main(["probe"])
 
 
@@ -125,3 +130,11 @@ def test_a_closed_pipe_is_no_error():
         text=True,
     )
     assert done.stderr == "" and done.stdout.startswith("Usage")
+
+
+@pytest.mark.parametrize("what", ["--help", "--version", "inspect {} --json -", "inspect {}", "run {} --json -"])
+def test_a_full_disk_behind_standard_output_is_one_sentence(what):
+    call = [sys.executable, "-c", "from esl_ref.cli import main; main()", *what.format(embedded_path()).split()]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2 and re.fullmatch("esl-ref: .*output: No space left on device\n", done.stderr)
