@@ -4,9 +4,9 @@
 A verb of this package is a module `esl_ref/cli/verb_<name>.py` with a click command named `command`. Verbs that need
 rtl, sim or golden, which this package may not import, are entry points of the group `esl_ref.verbs`.
 
-Exit codes: 0 good, 1 a comparison or check failed, 2 bad input or usage, 130 interrupted. Only `EslError`, and what the
-operating system refuses (a folder, room on a disk), become one sentence; any other exception is a defect and keeps its
-traceback.
+Exit codes: 0 good, 1 a comparison or check failed, 2 bad input or usage, 130 interrupted, 143 terminated. Only
+`EslError`, and what the operating system refuses (a folder, room on a disk), become one sentence; any other exception
+is a defect and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from importlib.metadata import EntryPoint, entry_points
 import click
 
 from esl_ref import __version__
+from esl_ref.cli.ending import Terminated, unwound_by_sigterm
 from esl_ref.errors import EslError, InputError, ToolError
 
 __all__ = ["main", "registered"]
@@ -111,7 +112,8 @@ def main(args: Sequence[str] | None = None) -> None:
 
 def _status(args: Sequence[str] | None) -> int:
     try:
-        status = cli.main(args=args, prog_name="esl-ref", standalone_mode=False)
+        with unwound_by_sigterm():
+            status = cli.main(args=args, prog_name="esl-ref", standalone_mode=False)
     except EslError as error:
         return _said(error)
     except click.ClickException as error:
@@ -120,6 +122,9 @@ def _status(args: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("esl-ref: interrupted", err=True)
         return 130
+    except Terminated:
+        click.echo("esl-ref: terminated", err=True)
+        return 143
     except BrokenPipeError:  # the reader of our output has gone, for example `| head`
         _discard_output()
         return 0
