@@ -8,7 +8,7 @@ that it was made for, so that it is not applied to another network by mistake.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from esl_ref.rewrite.steps import as_records, from_records
 __all__ = ["as_record", "read"]
 
 _HINT = "write one with `esl-ref plan MODEL --json FILE`, or --pareto with it, and name a point as FILE:3"
+_SHOWN = 60
+"""Characters of a damaged entry that a message repeats."""
 
 
 def as_record(lowered: Sequence[Lowered], choices: Sequence[Choice]) -> list[dict[str, Any]]:
@@ -76,7 +78,7 @@ def _plan(path: Path, point: int | None) -> Sequence[Mapping[str, Any]]:
         record = json.loads(path.read_text())
     except OSError as error:
         raise InputError(f"cannot read the plan: {error.strerror}", where=str(path)) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"is not JSON: {error}", where=str(path), hint=_HINT) from error
     points = record.get("points") if isinstance(record, dict) else None
     if isinstance(points, list):
@@ -95,19 +97,13 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
     ops = [task.op for task in lowered.tasks]
     if record.get("tasks") != ops:
         raise InputError("is a plan for another network", where=str(path), hint=_first_difference(record, ops))
-    try:
-        groups = tuple(Group(*map(int, group)) for group in record["groups"])
-        words = record["weight_words"]
-        choice = Choice(
-            groups,
-            int(record["parts"]),
-            frozenset(record["parked"]),
-            None if words is None else int(words),
-            bool(record["whole_ends"]),
-        )
-        choice = replace(choice, room=tuple((str(name), int(rows)) for name, rows in record["room"]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"is damaged: {type(error).__name__} {error}", where=str(path), hint=_HINT) from error
+    _check_entries(record, path)
+    groups = tuple(Group(*group) for group in record["groups"])
+    words = record["weight_words"]
+    room = tuple((name, rows) for name, rows in record["room"])
+    choice = Choice(
+        groups, record["parts"], frozenset(record["parked"]), words, record["whole_ends"], room=room
+    )  # fmt: skip
     ends = [0, *(g.last for g in groups)]
     if [g.first for g in groups] != ends[:-1] or ends[-1] != len(ops) or any(g.first >= g.last for g in groups):
         raise InputError("has groups that do not cover every task once, in order", where=str(path), hint=_HINT)
@@ -116,8 +112,54 @@ def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:
     return choice
 
 
+def _check_entries(record: Mapping[str, Any], path: Path) -> None:
+    """InputError naming the first entry that is missing or not of the form in which it is written."""
+    for name, (fits, form) in _ENTRIES.items():
+        if name not in record:
+            raise InputError(f"is damaged: a segment has no '{name}'", where=str(path), hint=_HINT)
+        if not fits(record[name]):
+            shown = json.dumps(record[name])
+            shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} ..."
+            raise InputError(f"is damaged: '{name}' is {shown}, not {form}", where=str(path), hint=_HINT)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int  # no bool
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, list) and 2 <= len(value) <= 4 and all(map(_is_count, value))
+
+
+def _is_room(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and isinstance(value[0], str)
+        and _is_count(value[1])
+        and value[1] >= 0
+    )
+
+
+def _list_of(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(fits, value))
+
+
+_ENTRIES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "groups": (_list_of(_is_group), "a list of [first, last, strip, ahead]"),
+    "parts": (_is_count, "a whole number"),
+    "parked": (_list_of(lambda value: isinstance(value, str)), "a list of names"),
+    "weight_words": (lambda value: value is None or _is_count(value), "a whole number or null"),
+    "whole_ends": (lambda value: isinstance(value, bool), "true or false"),
+    "room": (_list_of(_is_room), "a list of [name, rows]"),
+}
+"""What a segment holds beside its tasks and the rewriting: whether a value has the form, and the form in words."""
+
+
 def _first_difference(record: Mapping[str, Any], ops: Sequence[str]) -> str:
-    named = record.get("tasks") or []
+    named = record.get("tasks")
+    if not isinstance(named, list):
+        return "its tasks are no list"
     for number, op in enumerate(ops):
         if number >= len(named) or named[number] != op:
             return (

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
@@ -94,18 +94,32 @@ def as_records(steps: Iterable[Rewriting]) -> list[dict[str, Any]]:
     return [{"step": type(step).__name__.lower(), **asdict(step)} for step in steps]
 
 
-def from_records(records: Sequence[Mapping[str, Any]], where: str = "") -> tuple[Rewriting, ...]:
-    """The inverse; InputError for anything else."""
-    found: list[Rewriting] = []
-    for record in records:
-        try:
-            kind, ops = record["step"], tuple(map(str, record["ops"]))
-            if kind == "split":
-                found.append(Split(ops, int(record["parts"]), bool(record["sums"])))
-            elif kind == "tile":
-                found.append(Tile(ops, int(record["high"]), int(record["wide"])))
-            else:
-                found.append(_NAMED[kind](ops))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"holds a damaged rewriting: {type(error).__name__} {error}", where=where) from error
-    return tuple(found)
+def from_records(records: Any, where: str = "") -> tuple[Rewriting, ...]:
+    """The inverse; InputError for anything else, whatever came out of the file."""
+    if not isinstance(records, (list, tuple)):
+        raise InputError("holds a damaged rewriting: no list of steps", where=where)
+    return tuple(_from_record(record, where) for record in records)
+
+
+def _from_record(record: Any, where: str) -> Rewriting:
+    try:
+        kind, ops = record["step"], _names(record["ops"])
+        if kind == "split":
+            return Split(ops, _count(record["parts"]), bool(record["sums"]))
+        if kind == "tile":
+            return Tile(ops, _count(record["high"]), _count(record["wide"]))
+        return _NAMED[kind](ops)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"holds a damaged rewriting: {type(error).__name__} {error}", where=where) from error
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(name, str) for name in value):
+        raise ValueError(f"{value!r} are no names of operators")
+    return tuple(value)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 1:  # no bool
+        raise ValueError(f"{value!r} is no number from 1")
+    return value

@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from esl_ref import arch
 from esl_ref.compiler.model import Choice, prepare
 from esl_ref.compiler.schedule import Group
-from esl_ref.errors import InputError
+from esl_ref.errors import EslError, InputError
 from esl_ref.frontends import load
 from esl_ref.ir import Graph
 from esl_ref.models import embedded_path
@@ -79,7 +83,13 @@ def test_points_are_counted_from_one(graph: Graph, plan: list[dict[str, Any]], t
         ({"groups": "all"}, "damaged"),
         ({"parts": 0}, "below 1"),
         ({"weight_words": 0}, "below 1"),
-        ({"weight_words": "many"}, "damaged"),
+        ({"weight_words": "many"}, "damaged: 'weight_words' is \"many\", not a whole number or null"),
+        ({"tasks": 3}, "another network; its tasks are no list"),
+        ({"rewriting": 7}, "damaged rewriting: no list of steps"),
+        ({"room": 0}, r"damaged: 'room' is 0, not a list of \[name, rows\]"),
+        ({"room": [["image", -100]]}, "damaged: 'room'"),
+        ({"parked": "conv1"}, "damaged: 'parked' is \"conv1\", not a list of names"),
+        ({"parts": True}, "damaged: 'parts' is true"),
     ],
 )
 def test_foreign_and_damaged_plans(
@@ -106,3 +116,48 @@ def test_files_that_cannot_be_read(graph: Graph, tmp_path: Path) -> None:
 def test_number_of_segments(graph: Graph, plan: list[dict[str, Any]], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="2 segments, the model has 1"):
         _read(graph, tmp_path, {"plan": plan * 2})
+
+
+OTHERS = (None, True, 0, -1, 3, 1 << 40, 1.5, "x", "", [], {}, [0], ["x"], [[]], [["x", 0]], [[0, 1]], {"step": "tile"})
+GONE = "gone"
+REWRITINGS = (
+    [{"step": "plain", "ops": ["pw3"]}],
+    [{"step": "tile", "ops": ["conv1", "pool1"], "high": 2, "wide": 1}],
+    [{"step": "split", "ops": ["pw3", "dw4"], "parts": 2, "sums": False}],
+    [{"step": "upright", "ops": ["fc6"]}],
+)
+
+
+def _places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where there is a value inside another, as the keys that lead there."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    for key in keys:
+        yield (*at, key)
+        yield from _places(value[key], (*at, key))
+
+
+def _damaged(record: Any, place: tuple[Any, ...], value: Any) -> Any:
+    record = inside = copy.deepcopy(record)
+    for key in place[:-1]:
+        inside = inside[key]
+    if value is GONE:
+        del inside[place[-1]]
+    else:
+        inside[place[-1]] = value
+    return record
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_one_damaged_value_anywhere(
+    graph: Graph, plan: list[dict[str, Any]], tmp_path: Path, data: st.DataObject
+) -> None:
+    """Is a typed error, or another plan that compiles."""
+    record = {"plan": [plan[0] | {"room": [["pool1", 1]], "parked": ["add2"]}]}
+    record["plan"][0]["rewriting"] = data.draw(st.sampled_from(REWRITINGS))
+    places = [place for place in _places(record) if len(place) < 4 or place[2] != "tasks"]
+    damaged = _damaged(record, data.draw(st.sampled_from(places)), data.draw(st.sampled_from((*OTHERS, GONE))))
+    try:
+        compile_model(graph, arch.load("base"), choices=_read(graph, tmp_path, damaged))
+    except EslError:
+        pass
