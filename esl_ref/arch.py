@@ -189,26 +189,31 @@ def load(name: str) -> Arch:
     for key, value in fields.items():
         if key not in ("name", "profile") and type(value) is not int:
             raise ArchError(f"{key} must be an integer, not {value!r}", where=where)
+    if not isinstance(fields.get("name", ""), str):
+        raise ArchError(f"name must be text, not {fields['name']!r}", where=where)
     try:
         if "profile" in fields:
             fields["profile"] = Profile(fields["profile"])
     except ValueError as error:
         raise ArchError(str(error), where=where, hint=f"profiles are {', '.join(p.value for p in Profile)}") from error
-    return Arch(**fields)
+    try:
+        return Arch(**fields)
+    except ArchError as error:  # which knows the rule, but not where the number comes from
+        raise ArchError(error.what, where=name if changes else where, hint=error.hint) from error
 
 
 def _described(name: str) -> tuple[dict[str, Any], str]:
     """The fields in a preset or TOML file, and what to call it in messages."""
     if name in PRESETS:
-        text, where = resources.files("esl_ref").joinpath(f"presets/{name}.toml").read_text(), f"preset '{name}'"
+        text, where = resources.files("esl_ref").joinpath(f"presets/{name}.toml").read_bytes(), f"preset '{name}'"
     else:
         path = Path(name)
         if not path.is_file():
             raise ArchError(f"no architecture '{name}'", hint=f"presets are {', '.join(PRESETS)}, or give a TOML file")
-        text, where = path.read_text(), str(path)
+        text, where = path.read_bytes(), str(path)
     try:
-        return tomllib.loads(text), where
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(text.decode()), where
+    except ValueError as error:  # no UTF-8, or no TOML
         raise ArchError(f"not valid TOML ({error})", where=where) from error
 
 

@@ -63,6 +63,8 @@ def test_a_beat_wider_than_a_vector() -> None:
         ("lanse = 16", "unknown keys lanse"),
         ("lanes = 16.0", "lanes must be an integer, not 16.0"),
         ("lanes = true", "lanes must be an integer, not True"),
+        ("lanes = 24", "bad.toml: lanes must be a power of two from 8 to 64, not 24"),
+        ("name = 3", "bad.toml: name must be text, not 3"),
         ('profile = "nearest"', "'nearest' is not a valid Profile; profiles are tflite, single, mul_add_shift, pow2"),
     ],
 )
@@ -72,6 +74,18 @@ def test_files_that_are_refused(text: str, complaint: str, tmp_path: Path) -> No
     with pytest.raises(ArchError, match=complaint) as error:
         load(str(path))
     assert str(path) in str(error.value)
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b'name = "\xff"')
+    with pytest.raises(ArchError, match=f"^{path}: not valid TOML .*0xff"):
+        load(str(path))
+
+
+def test_a_change_out_of_range_names_what_was_given() -> None:
+    with pytest.raises(ArchError, match="^tiny,act_bytes=7: act_bytes must be a multiple of 16"):
+        load("tiny,act_bytes=7")
 
 
 def test_no_such_preset() -> None:
