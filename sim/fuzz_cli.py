@@ -9,6 +9,7 @@ import click
 from rich.progress import Progress
 
 from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
+from esl_ref.errors import CheckFailed
 from esl_ref.files import check_place
 
 __all__ = ["command"]
@@ -37,7 +38,7 @@ def command(
     multipliers up to their extremes all follow from it. A network's seed gives 3 to 9 layers with branches, and a plan
     for them: groups that stream, heights of their strips, maps parked in external memory, how weights are cut. One
     accelerator is built, as ARCH describes it, and runs all of them without reset. The first that fails is made as
-    small as it can be. Exit code 1 if any fails.
+    small as it can be. Exit code 1 if any fails, or none could be compared.
 
     \b
     Examples:
@@ -74,5 +75,10 @@ def command(
                 console.print(f"  {what:<9}{value}", soft_wrap=True)
         left = f", {result.left_out} refused by golden or compiler" if result.left_out else ""
         console.print(f"{result.compared} {kind} compared on {arch_name}{left}, {len(result.failures)} failures")
+    if not result.compared:
+        raise CheckFailed(
+            f"nothing was compared: golden or compiler refused all {result.left_out} {kind}",
+            where=arch_name, hint="give a larger architecture, or another --seed",
+        )  # fmt: skip
     if result.failures:
         raise click.exceptions.Exit(1)

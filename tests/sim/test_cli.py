@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from esl_ref.arch import load
 from esl_ref.cli import main
-from esl_ref.errors import InputError
+from esl_ref.errors import CheckFailed, InputError
 from esl_ref.models import embedded_path
 from rtl.generate import Generated, ports
 from sim import accelerator
@@ -75,6 +75,14 @@ def test_fuzz_on_the_machine(tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "10 layers compared on base, 0 failures" in result.output
     assert json.loads(report.read_text())["failures"] == []
+
+
+def test_fuzz_that_compares_nothing_is_not_green(tmp_path: Path) -> None:
+    report = tmp_path / "fuzz.json"
+    args = ("--layers", "3", "--executor", "machine", "--arch", "tiny,act_bytes=16", "--json", str(report))
+    with pytest.raises(CheckFailed, match="^tiny,act_bytes=16: nothing was compared: .* refused all 3 layers; give a"):
+        run(fuzz, *args)
+    assert json.loads(report.read_text())["left_out"] == 3
 
 
 @pytest.mark.cosim
