@@ -14,6 +14,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.markup import escape
 
+from esl_ref.arch import load as load_arch
 from esl_ref.cli.common import arch_option, json_option, output_console, progress_console, write_json
 from esl_ref.cli.network import NetworkOptions, integer_graph, load_network, network_options
 from esl_ref.cli.running import EXECUTORS, Outcome, run_model
@@ -139,6 +140,7 @@ def command(
     from esl_ref.detection.objects import read_names
     from esl_ref.stimulus import write_npz
 
+    load_arch(arch_name)  # golden needs none, but whoever misspells one believes to have results of it
     integers = network.calibrate is not None or executor == "machine"
     graph = integer_graph(model, network) if integers else load_network(model, network)
     names = read_names(names_file) if names_file else []

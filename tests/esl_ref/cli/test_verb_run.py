@@ -93,6 +93,7 @@ def test_uint8_models_speak_uint8(data_dir: Path, tmp_path: Path, capsys: pytest
         ([EMBEDDED, "--executor", "abacus"], "abacus"),
         ([EMBEDDED, "--seed", "-1"], "-1"),
         ([EMBEDDED, "--executor", "machine", "--arch", "abacus"], "abacus"),
+        ([EMBEDDED, "--arch", "abacus"], "no architecture 'abacus'"),
     ],
 )
 def test_bad_use_exits_with_two(args: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
