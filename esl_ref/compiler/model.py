@@ -128,7 +128,10 @@ def prepare(
     columns = arch.line_depth if shaped else None
     lowered = {n: lower(folded, s, arch, columns=columns) for n, s in enumerate(segments) if not s.host}
     if not lowered:
-        raise PlanError("no operator runs on the accelerator", where=f"model '{graph.name}'")
+        raise PlanError(
+            "no operator runs on the accelerator", where=f"model '{graph.name}'",
+            hint="`esl-ref inspect FILE` says of each operator why",
+        )  # fmt: skip
     return folded, arch, segments, lowered
 
 

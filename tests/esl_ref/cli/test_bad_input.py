@@ -105,7 +105,8 @@ def test_a_rank_that_only_golden_has_is_told(tmp_path: Path, capsys: pytest.Capt
     with pytest.raises(SystemExit) as stop:
         main(["inspect", str(model)])
     assert not stop.value.code and "host     (rank above 4)" in capsys.readouterr().out
-    assert call(capsys, "plan", str(model)) == (2, "esl-ref: model 'net': no operator runs on the accelerator\n")
+    said = "model 'net': no operator runs on the accelerator; `esl-ref inspect FILE` says of each operator why"
+    assert call(capsys, "plan", str(model)) == (2, f"esl-ref: {said}\n")
 
 
 @pytest.mark.parametrize("verb", ("plan", "sim"))
