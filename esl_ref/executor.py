@@ -65,7 +65,7 @@ def run(
     ops: Literal["fast", "naive"] = "fast",
     progress: Progress | None = None,
 ) -> dict[str, Array]:
-    """Tensor name -> value, of the graph's outputs or of all activations (`keep="all"`, inputs included).
+    """Tensor name -> value, of the graph's outputs or of these and all activations (`keep="all"`, inputs included).
 
     `ops` chooses the vectorised or the quotable form; both give the same bytes. `progress` is called before every
     operator with its index. Raises InputError, and NumericError where a layer leaves its number range.
@@ -83,7 +83,7 @@ def run(
                     values.pop(name, None)
     if keep == "outputs":
         return {name: values[name] for name in graph.outputs}
-    return {name: value for name, value in values.items() if not graph.tensors[name].is_const}
+    return {name: v for name, v in values.items() if not graph.tensors[name].is_const or name in graph.outputs}
 
 
 def random_inputs(graph: Graph, seed: int) -> dict[str, Array]:

@@ -41,4 +41,5 @@ def run(
         return dict(execute(step.program, tensors, traces=every).outputs)
 
     values: dict[str, Any] = run_steps(compiled, check_inputs(graph, inputs), program, _host)
+    values |= {name: graph.tensors[name].data for name in graph.outputs if graph.tensors[name].is_const}
     return values if every else {name: values[name] for name in graph.outputs}

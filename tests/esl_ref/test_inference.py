@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ import pytest
 import esl_ref
 from esl_ref import executor, frontends, inference
 from esl_ref.arch import PRESETS
+from esl_ref.frontends.tflite import load_bytes
+from esl_ref.frontends.tflite_writer import TFLiteWriter
 
 EMBEDDED = Path(esl_ref.__file__).parent / "models" / "embedded" / "embedded.tflite"
 DATA = Path(os.environ.get("ESL_REF_DATA", Path(esl_ref.__file__).parents[2] / "shared" / "data"))
@@ -49,6 +52,19 @@ def test_outputs_only():
     outputs = inference.run(graph, inputs)
     assert list(outputs) == list(graph.outputs)
     assert all(np.array_equal(v, executor.run(graph, inputs)[n]) for n, v in outputs.items())
+
+
+@pytest.mark.parametrize("keep", ["outputs", "all"])
+def test_a_constant_is_an_output(keep: Literal["outputs", "all"]) -> None:
+    w = TFLiteWriter()
+    x, y = (w.add_tensor(name, (1, 3, 3, 2), "int8", scale=0.5) for name in "xy")
+    constant = w.add_tensor("c", (1, 3), "int8", scale=0.5, data=np.array([[1, 2, 3]], np.int8))
+    w.add_op("RELU", [x], [y])
+    graph = load_bytes(w.finish([x], [y, constant]))
+    inputs = executor.random_inputs(graph, 1)
+    golden, machine = executor.run(graph, inputs, keep=keep), inference.run(graph, inputs, keep=keep)
+    assert golden["c"].tolist() == machine["c"].tolist() == [[1, 2, 3]]
+    assert np.array_equal(golden["y"], machine["y"])
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=lambda n: Path(n).stem)
