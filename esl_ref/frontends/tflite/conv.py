@@ -59,11 +59,11 @@ def make_scales_positive(
 
 
 def bias_of(ctx: Context, op: FileOperator, channels: int) -> Array:
-    """The bias of input 2, zeros if it is left out."""
+    """The bias of input 2, zeros if it is left out. The references read the bytes of a wider one as int32: refused."""
     tensor = ctx.optional(op, 2)
     if tensor is None:
         return np.zeros(channels, np.int32)
-    ctx.need_type(op, tensor, ("INT32", "INT64"))
+    ctx.need_type(op, tensor, ("INT32",))
     if tensor.data is None:
         raise ctx.unsupported(op, f"bias '{tensor.name}' is not constant")
     if tensor.data.size != channels:

@@ -223,6 +223,21 @@ def test_names_are_unique_whatever_the_file_says() -> None:
     assert values(graph, np.full((1, 4), 7, np.int8)).tolist() == [[7] * 4]
 
 
+@pytest.mark.parametrize("code, kernel, options", [
+    ("FULLY_CONNECTED", (3, 4), {}),
+    ("CONV_2D", (3, 1, 1, 4), {"stride_h": 1, "stride_w": 1}),
+])  # fmt: skip
+def test_a_bias_of_64_bits_beside_int8_is_refused(code: str, kernel: tuple[int, ...], options: dict[str, int]) -> None:
+    w, maps = TFLiteWriter(), (1, 1) if len(kernel) == 4 else ()
+    x = w.add_tensor("x", (1, *maps, 4), "int8", scale=0.5)
+    weights = w.add_tensor("w", kernel, "int8", scale=0.5, data=np.ones(kernel, np.int8))
+    bias = w.add_tensor("b", (3,), "int64", scale=0.25, data=np.arange(3, dtype=np.int64))
+    y = w.add_tensor("y", (1, *maps, 3), "int8", scale=0.5)
+    w.add_op(code, [x, weights, bias], [y], **options)
+    with pytest.raises(UnsupportedError, match=f"{code}.*'b' is INT64; INT32 is supported"):
+        load_bytes(w.finish([x], [y]))
+
+
 def test_copied_bytes_of_another_quantisation_are_noted() -> None:
     w = TFLiteWriter()
     x = w.add_tensor("x", (1, 4), "int8", scale=0.5)
