@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -162,10 +162,19 @@ def _walk(ctx: C, gone: frozenset[int], importers: Importers[C]) -> tuple[tuple[
             raise UnsupportedError(f"input '{tensor.name}' leaves axes {list(tensor.open_axes)} open", where=model.path,
                                    hint=FIXED)  # fmt: skip
     _refuse(model.path, _convert(ctx, gone, importers))
+    ctx.notes += [*_repeats(model, "input", model.inputs), *_repeats(model, "output", model.outputs)]
     return inputs, _interface(ctx, model.outputs)
 
 
+def _repeats(model: FileModel, kind: str, indices: tuple[int, ...]) -> Iterator[str]:
+    """Notes of inputs or outputs that the file lists several times."""
+    for index, times in Counter(indices).items():
+        if times > 1:
+            yield f"{kind} '{model.tensors[index].name}' is listed {times} times and counts once here"
+
+
 def _interface(ctx: Context, indices: tuple[int, ...]) -> tuple[str, ...]:
+    """Names of inputs or outputs in order, each once: executors take and return tensors by name."""
     return tuple(dict.fromkeys(ctx.use(None, ctx.model.tensors[i]) for i in indices))
 
 

@@ -223,6 +223,15 @@ def test_names_are_unique_whatever_the_file_says() -> None:
     assert values(graph, np.full((1, 4), 7, np.int8)).tolist() == [[7] * 4]
 
 
+def test_an_output_listed_twice_is_noted() -> None:
+    w = TFLiteWriter()
+    x, y = (w.add_tensor(name, (1, 4), "int8", scale=0.5) for name in "xy")
+    w.add_op("RELU", [x], [y])
+    graph = load_bytes(w.finish([x], [y, y]))
+    assert graph.outputs == ("y",)
+    assert graph.notes == ("output 'y' is listed 2 times and counts once here",)
+
+
 @pytest.mark.parametrize("code, kernel, options", [
     ("FULLY_CONNECTED", (3, 4), {}),
     ("CONV_2D", (3, 1, 1, 4), {"stride_h": 1, "stride_w": 1}),
