@@ -166,7 +166,7 @@ def _output(value: Any, path: str) -> FileValue:
 
 
 def _check_text(proto: Any, path: str) -> None:
-    """Strings that are no UTF-8 come out of the parser as bytes."""
+    """Strings that are no UTF-8 come out of the parser as bytes; archives of results end names at a NUL."""
     graph = proto.graph
     names = [graph.name, *(o.domain for o in proto.opset_import), *(t.name for t in graph.initializer)]
     names += [v.name for v in (*graph.input, *graph.output)]
@@ -174,7 +174,7 @@ def _check_text(proto: Any, path: str) -> None:
         names += [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
     entries = [entry for t in graph.initializer for entry in t.external_data]
     names += [text for entry in entries for text in (entry.key, entry.value)]
-    wrong = next((name for name in names if not isinstance(name, str)), None)
+    wrong = next((name for name in names if not isinstance(name, str) or "\0" in name), None)
     if wrong is not None:
         raise ModelError(f"holds a name that is no text ({wrong[:40]!r})", where=path)
 

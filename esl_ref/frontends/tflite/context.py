@@ -35,7 +35,8 @@ class Context:
         self._shapes: dict[int, tuple[int, ...]] = {}
         taken: set[str] = set()
         for tensor in model.tensors:
-            name = tensor.name or f"tensor_{tensor.index}"
+            # Archives of results end names at a NUL: two that differ behind it would be one.
+            name = tensor.name.replace("\0", "\\0") or f"tensor_{tensor.index}"
             while name in taken:
                 name += f"#{tensor.index}"
             self._names[tensor.index] = name

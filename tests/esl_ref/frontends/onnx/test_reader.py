@@ -55,6 +55,10 @@ def _twice(proto: Any) -> None:
     proto.graph.node[1].output[0] = "c"
 
 
+def _nul(proto: Any) -> None:
+    proto.graph.node[1].output[0] = proto.graph.output[0].name = "y\0a"
+
+
 def _dangling(proto: Any) -> None:
     proto.graph.node[1].input[0] = "nowhere"
 
@@ -121,6 +125,7 @@ def _no_output(proto: Any) -> None:
     [
         (lambda p: _opset(p, 99), UnsupportedError, "operator set 99; versions 1 to 24"),
         (_cycle, ModelError, r"node 0 'c' \(Conv\): reads tensor 'y'.*node 1 'y' \(Relu\).*a cycle"),
+        (_nul, ModelError, "no text"),
         (_twice, ModelError, r"node 1 'c' \(Relu\): tensor 'c' is made twice"),
         (_dangling, ModelError, r"node 1 'y' \(Relu\): reads tensor 'nowhere'"),
         (_huge, ModelError, "1 to .* elements are supported|at most"),

@@ -223,6 +223,14 @@ def test_names_are_unique_whatever_the_file_says() -> None:
     assert values(graph, np.full((1, 4), 7, np.int8)).tolist() == [[7] * 4]
 
 
+def test_names_that_differ_behind_a_nul_stay_apart() -> None:
+    w = TFLiteWriter()
+    x, a, b = (w.add_tensor(name, (1, 4), "int8", scale=0.5) for name in ("x", "y\0a", "y\0b"))
+    w.add_op("RELU", [x], [a])
+    w.add_op("RELU", [a], [b])
+    assert load_bytes(w.finish([x], [a, b])).outputs == ("y\\0a", "y\\0b")
+
+
 def test_an_output_listed_twice_is_noted() -> None:
     w = TFLiteWriter()
     x, y = (w.add_tensor(name, (1, 4), "int8", scale=0.5) for name in "xy")
