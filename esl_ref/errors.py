@@ -12,8 +12,10 @@ __all__ = [
     "BudgetError",
     "CheckFailed",
     "EslError",
+    "FieldError",
     "HazardError",
     "InputError",
+    "LimitError",
     "ModelError",
     "NumericError",
     "PlanError",
@@ -71,8 +73,16 @@ class BudgetError(PlanError):
         self.least = least
 
 
+class LimitError(PlanError):
+    """A plan asks for commands that no machine has: its maps are beyond what the fields of a command hold."""
+
+
 class ProgramError(EslError):
     """A Program image is corrupt or built for another machine."""
+
+
+class FieldError(ProgramError):
+    """A number does not fit its field of a command."""
 
 
 class HazardError(ProgramError):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from esl_ref.arch import Arch
 from esl_ref.compiler.geometry import commands
+from esl_ref.compiler.limits import LONGEST, cut, within_fields
 from esl_ref.compiler.prefetch import Prefetch, Use
 from esl_ref.compiler.scoreboard import Access, Scoreboard
 from esl_ref.compiler.steps import Compute, Load, Schedule, Store
@@ -20,7 +21,7 @@ from esl_ref.ir import Graph
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import load_command
 from esl_ref.program.fields import COMPUTE_OPCODES, Opcode
-from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, header_command
+from esl_ref.program.image import CONSTANTS, CommandInfo, Program, SramBuffer, Surface, header_command
 
 __all__ = ["emit"]
 
@@ -91,10 +92,7 @@ class _Writer:
         self.put("load", Command(Opcode.LOAD_ROWS, fields), access, info)
 
     def store(self, step: Store) -> None:
-        if step.parked:
-            surface = self.surfaces.parked(step.tensor, step.view)
-        else:
-            surface = self.surfaces.sink(step.tensor, step.view, trace=step.trace, whole=step.whole)
+        surface = self.sink(step)
         rows = 1 if surface.rows == 1 else step.last - step.first
         fields = {
             "base": surface.base,
@@ -117,11 +115,23 @@ class _Writer:
             assert use.chunk is not None and use.placement is not None
             yield from self.compute(use.step, use.chunk, use.placement)
             return
-        yield 1
-        if isinstance(use.step, Load):
-            self.load(use.step)
-        else:
-            self.store(use.step)
+        pieces = self.pieces(use.step)
+        for piece in pieces:
+            yield len(pieces)
+            with within_fields(f"tensor '{piece.tensor}'"):
+                self.load(piece) if isinstance(piece, Load) else self.store(piece)
+
+    def pieces(self, step: Load | Store) -> list[Load | Store]:
+        """A transfer, cut where it has more rows than a command can count."""
+        if step.last - step.first <= LONGEST or (isinstance(step, Store) and self.sink(step).rows == 1):
+            return [step]
+        return [replace(step, first=first, last=last) for first, last in cut(step.first, step.last)]
+
+    def sink(self, step: Store) -> Surface:
+        """Where rows go; the first that are stored decide whether they all go in one piece."""
+        if step.parked:
+            return self.surfaces.parked(step.tensor, step.view)
+        return self.surfaces.sink(step.tensor, step.view, trace=step.trace, whole=step.whole)
 
     def compute(self, step: Compute, chunk: Chunk, placement: Placement) -> Iterator[int]:
         """A strip with one chunk of its weights."""

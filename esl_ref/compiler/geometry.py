@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.limits import LONGEST, cut, within_fields
 from esl_ref.compiler.parts import blocks, skipped, window_extent
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.views import View
@@ -27,8 +28,24 @@ def commands(
     """Commands for output rows [rows) and channel groups [groups) of `task`, each with the output rows it computes.
 
     `addresses`: SRAM address of every storage; `word`: weight word at which the records of group `groups[0]` lie;
-    `part`: kernel rows of a sum that is spread over commands.
+    `part`: kernel rows of a sum that is spread over commands. LimitError for maps that no command can count.
     """
+    with within_fields(f"operator '{task.op}'"):
+        for strip in cut(*rows) if _high(task) and not part else (rows,):
+            yield from _strip(arch, task, addresses, strip, groups, word, part)
+
+
+def _high(task: Task) -> bool:
+    """Whether a map has more rows than a command can count, and its commands may go over fewer at a time: none of them
+    shares sums or line buffers with others."""
+    return max(task.ifm.height, task.ofm.height) > LONGEST and not (task.parts or task.share or task.keeps)
+
+
+def _strip(
+    arch: Arch, task: Task, addresses: Mapping[str, int], rows: tuple[int, int], groups: tuple[int, int], word: int,
+    part: tuple[int, int] | None,
+) -> Iterator[tuple[Command, tuple[int, int]]]:  # fmt: skip
+    """The same for rows that a command can count."""
     if task.parts:
         yield from _in_parts(arch, task, addresses, rows, groups, word)
         return
@@ -175,10 +192,11 @@ def _walk(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int
     step = 0 if not per_channel or (task.spread and ifm.channels == 1) else lanes >> task.spread
     y0 = task.origin[0] + rows[0] * task.stride[0] + ky * task.dilation[0]
     channel = ifm.channel + groups[0] * step
+    above, height = _counted(task, rows, y0)
     return {
-        "ifm_y0": y0,
+        "ifm_y0": y0 - above,
         "ifm_start": ifm.row_offset(y0),
-        "ifm_rows": ifm.height,
+        "ifm_rows": height,
         "ifm_row_bytes": ifm.row_bytes,
         "ifm_x0": task.origin[1] * ifm.pixel_stride + channel,
         "group_step": step,
@@ -186,6 +204,15 @@ def _walk(task: Task, rows: tuple[int, int], groups: tuple[int, int], lanes: int
         "oy_step": ifm.step(task.stride[0]),
         "ox_step": task.stride[1] * ifm.pixel_stride,
     }
+
+
+def _counted(task: Task, rows: tuple[int, int], y0: int) -> tuple[int, int]:
+    """(rows not counted, rows counted after these) of the ifm, for a command that reads from row `y0` on: all of its
+    rows where a command can count so many, else those that it reads, with what is left of the map below them."""
+    above = max(0, y0) if task.ifm.height > LONGEST else 0
+    below = task.ifm.height - above
+    read = task.ifm_rows(*rows)[1] - above
+    return above, LONGEST if read <= LONGEST < below else below
 
 
 def _kernel(
@@ -223,15 +250,17 @@ def _window(
     """
     fields = _fields(arch, task, addresses, rows, groups, word) | _walk(task, rows, groups, arch.lanes, 0)
     ifm, (cols, fire_col) = task.ifm, window_extent(task)
+    top = task.origin[0] + rows[0] * task.stride[0]
+    above = top - fields["ifm_y0"]
     if part:
         y0, passes = part[0], part[1] - part[0]
         fire_row = passes
     else:
-        skip_rows = _rows_skipped(task, rows[0], fields["ifm_y0"])
-        y0, fire_row = fields["ifm_y0"] + skip_rows, task.kernel[0] - 1 - skip_rows
+        skip_rows = _rows_skipped(task, rows[0], top)
+        y0, fire_row = top + skip_rows, task.kernel[0] - 1 - skip_rows
         passes = (rows[1] - rows[0] - 1) * task.stride[0] + fire_row + 1
     fields |= {
-        "ifm_y0": y0,
+        "ifm_y0": y0 - above,
         "ifm_start": ifm.row_offset(y0),
         "ifm_x0": fields["ifm_x0"] + skipped(task.origin[1], task.kernel[1]) * ifm.pixel_stride,
         "kx_step": ifm.pixel_stride,

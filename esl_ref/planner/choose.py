@@ -4,6 +4,7 @@ finds fastest. `esl_ref.pipeline` names them as methods and chooses among their 
 
 from __future__ import annotations
 
+from esl_ref.arch import MOST_ACT_BYTES
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import Choice, Strategy, realise
 from esl_ref.compiler.sizing import Sizing
@@ -36,19 +37,19 @@ def whole_maps(
 def row_streamed(
     graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None, *, effort: Effort = _EFFORT
 ) -> Choice:
-    """Groups of layers that stream rows: the fastest plan within `budget` bytes of activation SRAM. Without one,
-    or where whole layers fit it, the fastest of whole layers, unless `effort` gives time to look further.
+    """Groups of layers that stream rows: the fastest plan within `budget` bytes of activation SRAM, or those that a
+    machine can have. Where whole layers fit, the fastest of whole layers, unless `effort` gives time to look further.
 
     BudgetError, saying the smallest arena found and what stands in the way, if none fits.
     """
     search = Search(graph, lowered, sizing, effort)
+    budget = MOST_ACT_BYTES if budget is None else budget
     whole = search.whole(budget)
     if {r.choice.groups for r in whole} == {cut.groups for cut in whole_layers(lowered)}:
         if effort.seconds is not None:
             search.stream()
             search.improve(lambda r: (r.cycles, r.height))
         return min(search.rated, key=lambda r: (r.cycles, r.height)).choice
-    assert budget is not None  # something does not fit
     search.stream(budget)
     if not any(r.height <= budget for r in search.rated):
         search.stream()
@@ -56,6 +57,7 @@ def row_streamed(
     def cost(plan: Rated) -> tuple[float, ...]:
         return max(0, plan.height - budget), plan.cycles, plan.height
 
+    search.refuse()
     if not search.settled(budget):
         first, *others = sorted(search.rated, key=cost)[:2]
         polished = search.polish(first, cost)
@@ -79,7 +81,9 @@ def within_slack(percent: float, effort: Effort = _EFFORT) -> Strategy:
 
     def strategy(graph: Graph, lowered: Lowered, sizing: Sizing, budget: int | None) -> Choice:
         search = Search(graph, lowered, sizing, effort)
-        fastest = min(r.cycles for r in search.whole())
+        whole = search.whole()
+        search.refuse()
+        fastest = min(r.cycles for r in whole)
         search.stream(slowest=fastest * (1 + percent / 100))
         limit = min(r.cycles for r in search.rated) * (1 + percent / 100)
 
@@ -104,6 +108,7 @@ def pareto(graph: Graph, lowered: Lowered, sizing: Sizing, effort: Effort = _EFF
     search.whole()
     for byte_cost in BYTE_COSTS:
         search.stream(byte_cost=byte_cost)
+    search.refuse()
     search.thrifty()
     search.improve(None)
     return undominated(search.rated)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from esl_ref.errors import ProgramError
+from esl_ref.errors import FieldError, ProgramError
 from esl_ref.program.fields import COMMAND_BYTES, COMPUTE_OPCODES, LAYOUTS, LOAD_OPCODES, STORE_OPCODES, Opcode
 
 __all__ = ["QUEUES", "Command", "decode", "pack", "queue_of", "unpack"]
@@ -32,9 +32,9 @@ class Command:
         values["opcode"] = int(self.opcode)
         for name, value in values.items():
             if not layout[name].low <= value <= layout[name].high:
-                raise ProgramError(
-                    f"{self.opcode.name}.{name} = {value} does not fit [{layout[name].low}, {layout[name].high}]"
-                )
+                span = f"[{layout[name].low}, {layout[name].high}]"
+                what = layout[name].doc.partition(";")[0]
+                raise FieldError(f"{self.opcode.name}.{name} = {value} does not fit {span} ({what})")
         object.__setattr__(self, "fields", MappingProxyType(values))
 
     def __getitem__(self, name: str) -> int:

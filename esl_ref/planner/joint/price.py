@@ -31,6 +31,7 @@ from esl_ref.compiler.schedule import (
 )
 from esl_ref.compiler.tasks import Task
 from esl_ref.compiler.weights import Chunk, Placement, chunks, place
+from esl_ref.errors import LimitError
 from esl_ref.machine.timing import MemoryTiming
 from esl_ref.program.fields import COMMAND_BYTES
 
@@ -39,6 +40,8 @@ __all__ = ["GroupPrice", "Pricer"]
 
 _ARRIVAL = 8
 """Cycles from a transfer's turn on an idle bus to its first beat in place, besides the memory's latency."""
+_NEVER = 1 << 60
+"""Bytes and cycles of what cannot run."""
 
 
 @dataclass(frozen=True)
@@ -104,14 +107,21 @@ class Pricer:
         return self.arch.weight_words * self.arch.word_bytes // self.arch.axi_bytes * self._pitch
 
     def price(self, group: Group, parked: frozenset[str] = frozenset()) -> GroupPrice:
-        """Price of one group, everything before it done, with the maps `parked` in external memory outside of it."""
+        """Price of one group, everything before it done, with the maps `parked` in external memory outside of it; more
+        than any other if its maps are beyond what commands can hold."""
         if (group, parked) not in self._known:
-            steps, grids = self._steps(group, parked)
-            rows = capacities(Schedule(tuple(steps), (group,)), grids)
-            inside = {n: r for n, r in rows.items() if n in parked or n not in self._uses or self._private(n, group)}
-            time = self._time(steps, inside, grids, group.first == 0)
-            self._known[group, parked] = GroupPrice(group, self._peak(group, steps, inside, grids, parked), *time)
+            try:
+                self._known[group, parked] = self._priced(group, parked)
+            except LimitError:
+                self._known[group, parked] = GroupPrice(group, _NEVER, _NEVER, _NEVER, _NEVER, 0)
         return self._known[group, parked]
+
+    def _priced(self, group: Group, parked: frozenset[str]) -> GroupPrice:
+        steps, grids = self._steps(group, parked)
+        rows = capacities(Schedule(tuple(steps), (group,)), grids)
+        inside = {n: r for n, r in rows.items() if n in parked or n not in self._uses or self._private(n, group)}
+        time = self._time(steps, inside, grids, group.first == 0)
+        return GroupPrice(group, self._peak(group, steps, inside, grids, parked), *time)
 
     def crossing(self, boundary: int) -> frozenset[str]:
         """Storages that are needed both before and after task number `boundary` begins."""

@@ -18,6 +18,7 @@ from esl_ref.compiler.model import Choice
 from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.schedule import Compute, layerwise_groups
 from esl_ref.compiler.sizing import Sizing
+from esl_ref.errors import LimitError
 from esl_ref.ir import Graph
 from esl_ref.planner.joint.front import NEAR, Candidate, cheapest, front
 from esl_ref.planner.joint.improve import FINENESSES, neighbour, roomier
@@ -72,11 +73,33 @@ class Search:
         self.rater = Rater(graph, lowered, sizing)
         self._pricers: dict[bool, Pricer] = {}
         self._begun = time.process_time()
+        self._beyond: LimitError | None = None
 
     @property
     def rated(self) -> list[Rated]:
         """Everything rated so far."""
         return list(self.rater.known.values())
+
+    def refuse(self) -> None:
+        """Unless something was rated, LimitError says why nothing could be: what the last plan tried is beyond."""
+        if self._beyond is not None and not self.rater.known:
+            raise self._beyond
+
+    def _rate(self, choice: Choice) -> Rated | None:
+        """A choice rated; None if it is beyond what commands can hold."""
+        try:
+            return self.rater.rate(choice)
+        except LimitError as error:
+            self._beyond = error
+            return None
+
+    def _fits(self, choice: Choice, limit: int | None) -> bool:
+        """Whether a choice keeps within `limit` bytes, or there is no other."""
+        try:
+            return limit is None or not self.lowered.tasks or self.rater.realised(choice).height <= limit
+        except LimitError as error:
+            self._beyond = error
+            return False
 
     @property
     def seconds(self) -> float:
@@ -85,9 +108,12 @@ class Search:
 
     @cached_property
     def floor(self) -> int:
-        """Issue slots of all tasks, each whole: no plan of these tasks takes fewer cycles."""
+        """Issue slots of all tasks, each whole: no plan of these tasks takes fewer cycles. 0 if one cannot be whole."""
         whole = (Compute(task, 0, task.ofm.height, i) for i, task in enumerate(self.lowered.tasks))
-        return sum(issue_cycles(step, self.sizing.planning()) for step in whole)
+        try:
+            return sum(issue_cycles(step, self.sizing.planning()) for step in whole)
+        except LimitError:
+            return 0
 
     def settled(self, limit: int) -> bool:
         """Whether a plan within `limit` bytes is as fast as any can be."""
@@ -105,9 +131,9 @@ class Search:
         """
         found: list[Rated] = []
         for cut in whole_layers(self.lowered):
-            if limit is None or not self.lowered.tasks or self.rater.realised(cut).height <= limit:
+            if self._fits(cut, limit):
                 ways = [min(found, key=lambda r: r.cycles).choice.fineness] if found else FINENESSES
-                found += [self.rater.rate(replace(cut, fineness=fineness)) for fineness in ways]
+                found += filter(None, [self._rate(replace(cut, fineness=fineness)) for fineness in ways])
         return found
 
     def stream(self, limit: int | None = None, byte_cost: float = 0.0, slowest: float | None = None) -> None:
@@ -122,8 +148,10 @@ class Search:
             answered = done > 0 if limit is None else best is not None
             if (best is not None and candidate.cost > TRUST * best) or (answered and (left == 0 or self.late())):
                 break
-            rated = self.rater.rate(Choice(candidate.groups, parked=candidate.parked))
+            rated = self._rate(Choice(candidate.groups, parked=candidate.parked))
             self.effort.progress("timing plans on the ESL machine", done + 1, len(found))
+            if rated is None:
+                continue
             if limit is not None and rated.height <= limit:
                 left = left - 1 if best else min(left, self._few(rated))
                 best = min(best or rated.cycles, rated.cycles)
@@ -160,7 +188,7 @@ class Search:
             least, most = self.sizing.weight_span(plan.height)
             for words in {least, (least + most) // 2} - {most}:
                 if not self.late():
-                    self.rater.rate(replace(plan.choice, weight_words=words))
+                    self._rate(replace(plan.choice, weight_words=words))
 
     def polish(self, plan: Rated, cost: Callable[[Rated], tuple[float, ...]]) -> Rated:
         """`plan` with the weights cut otherwise and a row more in some buffers, as long as `cost` falls and the engine
@@ -175,7 +203,8 @@ class Search:
                     continue
                 left -= other not in self.rater.known
                 self.effort.progress("polishing the plan", POLISH // len(self.lowered.tasks) - left, left)
-                found = min(found, self.rater.rate(other), key=cost)
+                rated = self._rate(other)
+                found = found if rated is None else min(found, rated, key=cost)
             if found is plan:
                 break
             plan = found
@@ -197,5 +226,5 @@ class Search:
             ranked = sorted(pool, key=better)[:3] if better else pool
             tried = neighbour(random.choice(ranked).choice, self.lowered, random)
             self.effort.progress("trying neighbours", int(self.seconds), int(self.effort.seconds))
-            if tried not in self.rater.known:
-                pool = undominated([*pool, self.rater.rate(tried)])
+            if tried not in self.rater.known and (rated := self._rate(tried)):
+                pool = undominated([*pool, rated])
