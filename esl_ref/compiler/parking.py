@@ -28,7 +28,7 @@ def _reads(task: Task) -> Iterator[tuple[str, View]]:
 def parkable(tasks: Sequence[Task], groups: Iterable[tuple[int, int]], names: Collection[str]) -> frozenset[str]:
     """Those of the storages `names` that some group [first, last) only reads: the others never need to come back."""
     wanted: set[str] = set()
-    for first, last in groups:
+    for first, last in groups if names else ():
         made = {t.ofm.storage.name for t in tasks[first:last]}
         later = {t.ofm.storage.name for t in tasks[last:]}
         read = {view.storage.name for t in tasks[first:last] for _, view in _reads(t)}
@@ -39,6 +39,8 @@ def parkable(tasks: Sequence[Task], groups: Iterable[tuple[int, int]], names: Co
 def reloaded(tasks: Mapping[int, Task], members: range, parked: Collection[str]) -> dict[int, Task]:
     """The tasks `members` of a group, reading parked storages from storages of their own, named `storage@first task`:
     those that are complete when the group begins."""
+    if not parked:
+        return {}
     made = {task.ofm.storage.name for i, task in tasks.items() if i >= members[0]}
     moved: dict[int, Task] = {}
     for i in members:
@@ -84,6 +86,13 @@ class Leaving:
     grids: Mapping[str, RowGrid | None]
     leavers: dict[str, list[_Leaver]] = field(default_factory=dict)
     done: dict[int, int] = field(default_factory=dict)
+    writers: dict[str, list[int]] = field(default_factory=dict)
+    """Storage -> tasks that write its results, so that a step need not ask all tasks of the network."""
+
+    def __post_init__(self) -> None:
+        for index, task in enumerate(self.tasks):
+            if self._writes(task):
+                self.writers.setdefault(task.ofm.storage.name, []).append(index)
 
     def add(self, name: str, view: View, *, parked: bool = False, whole: bool = False) -> None:
         """Tensor or storage `name` is to be stored, by rows or as a whole."""
@@ -110,9 +119,9 @@ class Leaving:
             return
         name = step.task.ofm.storage.name
         grid, low = self.grids[name], None
-        for index, task in enumerate(self.tasks):
-            done = self.done.get(index, 0)
-            if task.ofm.storage.name == name and self._writes(task) and done < task.ofm.height:
+        for index in self.writers.get(name, ()):
+            task, done = self.tasks[index], self.done.get(index, 0)
+            if done < task.ofm.height:
                 row = grid.span(task.ofm, done, done + 1)[0] if grid else 0
                 low = row if low is None else min(low, row)
         for leaver in leavers:

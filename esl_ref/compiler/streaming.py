@@ -55,14 +55,17 @@ class GroupBuilder:
         self.tasks = {**dict(enumerate(self.lowered.tasks)), **mine}
         for i in reversed(members):
             self.writers.setdefault(self.tasks[i].ofm.storage.name, []).append(i)
-        top = self.arch.acc_words - reserved(self.lowered.tasks, self.arch)
         slot = max((p.slots for p in (self.tasks[i].parts for i in members) if p), default=0)
         for i in members:  # sums of one group may be under way together: none shares a slot
             results = self.tasks[i].part_slots(self.arch.lanes)
-            if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= top - slot:
+            if self.group.strip < self.tasks[i].kernel[0] and 0 < results <= self._slots_left(slot):
                 self.tasks[i] = self.tasks[i].replace(acc_base=slot)
                 slot += results
         self._reload(members)
+
+    def _slots_left(self, slot: int) -> int:
+        """Accumulator slots from `slot` on that no sum over channels has."""
+        return self.arch.acc_words - reserved(self.lowered.tasks, self.arch) - slot
 
     def _reload(self, members: range) -> None:
         """Let the group's tasks read parked storages from storages of their own, which are loaded row by row."""
