@@ -14,7 +14,7 @@ from esl_ref import ir
 from esl_ref.arch import Arch
 from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.packing import Packed, addends, pack_depthwise, tap_slots, window_chunks, window_slots
-from esl_ref.compiler.parts import columns_of
+from esl_ref.compiler.parts import fits_columns
 from esl_ref.compiler.steps import WHOLE, Compute
 from esl_ref.compiler.tasks import Part, Parts, Task
 from esl_ref.compiler.wide import leaves_int8
@@ -105,7 +105,7 @@ def _summed(arch: Arch, task: Task, parts: Sequence[Part], slots: int) -> Task |
     sizes = dict.fromkeys(-(-width // strips) for strips in range(-(-width // slots), width + 1))
     for keeps, wide in product((True, False), sizes):
         made = task.replace(parts=Parts(each, slots, wide, arch.line_depth, keeps))
-        if columns_of(made) <= arch.line_depth:
+        if fits_columns(made, arch.line_depth):
             return made
     return None
 

@@ -18,7 +18,7 @@ from esl_ref.compiler.tasks import Part, Parts, Task
 from esl_ref.errors import UnsupportedError
 from esl_ref.program.fields import Opcode
 
-__all__ = ["Block", "blocks", "columns_of", "may_keep", "narrowed", "piece", "skipped", "window_extent"]
+__all__ = ["Block", "blocks", "columns_of", "fits_columns", "may_keep", "narrowed", "piece", "skipped", "window_extent"]
 
 
 @dataclass(frozen=True)
@@ -70,14 +70,24 @@ def piece(task: Task, part: Part) -> Task:
 
 def columns_of(task: Task) -> int:
     """Line buffer columns that one group of a depthwise window takes."""
+    return max(_columns(task))
+
+
+def fits_columns(task: Task, columns: int) -> bool:
+    """Whether one group takes no more than so many. Kernels of many parts ask for many widths of strips: the first
+    strip that is too wide is the answer."""
+    return all(taken <= columns for taken in _columns(task))
+
+
+def _columns(task: Task) -> Iterator[int]:
+    """Line buffer columns of every strip of columns."""
     if task.parts is None:
-        return window_extent(task)[0]
+        yield window_extent(task)[0]
+        return
     together = sum if task.parts.keeps else max
-    strips = (
-        [window_extent(piece(strip, p))[0] for p in task.parts.each if p.column]
-        for strip in _strips(task, task.parts.wide)
-    )
-    return max(together(wanted) if wanted else 0 for wanted in strips)
+    for strip in _strips(task, task.parts.wide):
+        wanted = [window_extent(piece(strip, p))[0] for p in task.parts.each if p.column]
+        yield together(wanted) if wanted else 0
 
 
 def may_keep(task: Task) -> bool:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from esl_ref import arch, ir
 from esl_ref.arch import Arch
 from esl_ref.compiler import Choice, Compiled
+from esl_ref.compiler import parts as module
 from esl_ref.compiler.lower_depthwise import _ways
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.overlap import issue_cycles
 from esl_ref.compiler.packing import addends
-from esl_ref.compiler.parts import blocks, columns_of
+from esl_ref.compiler.parts import blocks, columns_of, fits_columns
 from esl_ref.compiler.schedule import Compute, Group
-from esl_ref.compiler.tasks import Task
+from esl_ref.compiler.tasks import Part, Task
 from esl_ref.ir import Graph
 from esl_ref.pipeline import compile_model
 from esl_ref.rewrite import split_channels
@@ -119,6 +120,22 @@ def test_blocks_fit_slots_and_line_buffers() -> None:
         if not block.keeps:
             done[slice(*block.rows), slice(*block.groups)] += block.task.ofm.width
     assert (done == 23).all()
+
+
+def test_the_first_strip_that_is_too_wide_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    task, _ = _task(_depthwise((9, 30), 4, (9, 9)), "depthwise1")
+    assert task.parts is not None
+    task, seen = task.replace(parts=dataclasses.replace(task.parts, wide=1)), list[Task]()
+    most = columns_of(task)
+    assert fits_columns(task, most) and not fits_columns(task, most - 1)
+
+    def counted(task: Task, part: Part, piece: Any = module.piece) -> Task:
+        seen.append(task)
+        return piece(task, part)
+
+    monkeypatch.setattr(module, "piece", counted)
+    assert not fits_columns(task, 0)
+    assert len(seen) <= len(task.parts.each)
 
 
 def test_debug_records_say_which_command_writes_what() -> None:
