@@ -21,7 +21,6 @@ from amaranth.lib.wiring import Flow
 from esl_ref import __version__
 from esl_ref.arch import Arch, Memory
 from esl_ref.errors import InputError
-from esl_ref.files import refusals
 from rtl.memories import check_memories
 from rtl.top import TOP, Accelerator
 from rtl.verilog import convert_reproducibly
@@ -103,16 +102,17 @@ def write(generated: Generated, folder: Path) -> None:
     the sidecar, which names their hash, last. InputError, with the folder as it was, if they do not fit the disk."""
     files, new = generated.files(), not folder.exists()
     try:
-        with refusals(folder, "Verilog"):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
-                for name, text in files.items():
-                    (Path(scratch) / name).write_text(text)
-                _put_in_place(Path(scratch), folder, sorted(files, key=lambda n: (n.endswith(".json"), n)))
-    except BaseException:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".writing-") as scratch:
+            for name, text in files.items():
+                (Path(scratch) / name).write_text(text)
+            _put_in_place(Path(scratch), folder, sorted(files, key=lambda n: (n.endswith(".json"), n)))
+    except BaseException as error:
         if new:
             with suppress(OSError):
                 folder.rmdir()
+        if isinstance(error, OSError):
+            raise InputError(f"cannot write the Verilog: {error.strerror or error}", where=str(folder)) from error
         raise
 
 
