@@ -19,6 +19,8 @@ from esl_ref.models import embedded_path
 
 PATIENCE = 300.0
 """Seconds within which a verb reaches the process that the test waits for, on a busy machine, too."""
+GRACE = 5.0
+"""Seconds for what was told to end, and for multiprocessing's tracker, which ends last."""
 
 
 def commands(session: int) -> dict[int, str]:
@@ -49,6 +51,9 @@ def terminated(started: Callable[[str], bool], build: Path, *words: str) -> tupl
             time.sleep(0.02)
         verb.send_signal(signal.SIGTERM)
         _, said = verb.communicate(timeout=PATIENCE)
+        deadline = time.monotonic() + GRACE
+        while commands(verb.pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
         return verb.returncode, said, commands(verb.pid)
     finally:
         for process in (*commands(verb.pid), verb.pid):
