@@ -125,22 +125,23 @@ def build_verilator(
 
 
 def build_icarus(
-    rtl: Sequence[Path], data_bytes: int, memory_bytes: int, cache: Path, bench: Sequence[Path] = ()
-) -> Bench:
-    """Compiled for `vvp`. ToolError if Icarus Verilog is not there."""
+    rtl: Sequence[Path], data_bytes: int, memory_bytes: int, cache: Path, bench: Sequence[Path] = (),
+    standard: int = 2005,
+) -> Bench:  # fmt: skip
+    """Compiled for `vvp`, .v files by the `standard` of that year. ToolError if Icarus Verilog is not there."""
     compiler, runtime = shutil.which("iverilog"), shutil.which("vvp")
     if compiler is None or runtime is None:
         raise ToolError("Icarus Verilog was not found on PATH", hint="install it (Debian: iverilog), or take verilator")
     values = parameters(data_bytes, memory_bytes)
     sources = [*rtl, *(bench or [BENCH / name for name in SOURCES])]
-    final = cache / f"golden-{_key(sources, repr(values))}.vvp"
+    final = cache / f"golden-{_key(sources, repr((values, standard)))}.vvp"
     start = time.monotonic()
     if not final.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         scratch = final.with_suffix(f".{os.getpid()}")
-        # Amaranth's `always @*` blocks wait for an event at time 0 that only Verilog-2005's initialised variables give;
-        # .sv files are SystemVerilog whatever the switch says.
-        command = [compiler, "-g2005", "-o", str(scratch), "-s", TOP]
+        # This RTL starts by either standard, Amaranth's own Verilog only by that of 2005, whose initialised variables
+        # are events. Files .sv are SystemVerilog whatever the switch says.
+        command = [compiler, f"-g{standard}", "-o", str(scratch), "-s", TOP]
         command += [f"-P{TOP}.{name}={value}" for name, value in values.items()]
         _run([*command, *map(str, sources)], None, "Icarus Verilog")
         os.replace(scratch, final)

@@ -26,6 +26,7 @@ _MEMORY = re.compile(r"^  reg \[\d+:0\] (\S+) \[\d+:0\];$")
 _AWAKE = re.compile(r"^  reg (\\\$auto\$verilog_backend\S+ )\s*= 0;$")
 _INITIAL = "  initial begin"
 _END = "  end"
+_ALONE = "  always @*"
 
 
 def convert(arch: Arch) -> str:
@@ -61,11 +62,17 @@ def _without_memory_contents(text: str) -> str:
 
 
 def _awake(text: str) -> str:
-    """Give every `always @*` an event at the start. Yosys lets them read a register that is set when it is declared:
-    an event in Verilog, none in SystemVerilog, where declarations come before all processes and logic whose inputs do
-    not change would stay unknown."""
-    lines = []
+    """Give every `always @*` an event at the start. Yosys lets most of them read a register that is set when it is
+    declared: an event in Verilog, none in SystemVerilog, where declarations come before all processes and logic whose
+    inputs do not change would stay unknown. Those of one statement read none."""
+    lines: list[str] = []
+    alone = 0
     for line in text.splitlines():
+        if lines and lines[-1] == _ALONE:
+            name = f"\\$awake${(alone := alone + 1)} "
+            lines[-1:] = [f"  reg {name} = 0;", f"  initial {name}<= 1'h1;", f"{_ALONE} begin"]
+            lines += [f"    if ({name}) begin end", line, _END]
+            continue
         lines.append(line)
         if match := _AWAKE.match(line):
             lines.append(f"  initial {match[1]}<= 1'h1;")
