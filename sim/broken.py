@@ -10,7 +10,7 @@ from esl_ref.program.fields import COMMAND_BYTES, LAYOUTS, ErrorCode, Opcode
 from sim.jobs import Job
 from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
-__all__ = ["Broken", "broken", "changed", "far_addresses", "find", "refusing"]
+__all__ = ["Broken", "broken", "changed", "find", "refusing"]
 
 Broken = tuple[str, Job, ErrorCode, int]
 """Name, job, code, index of the command."""
@@ -47,7 +47,7 @@ def _buffers(good: Job) -> list[tuple[str, int, str]]:
     ]  # fmt: skip
 
 
-def far_addresses(good: Job) -> Iterator[Broken]:
+def _far_addresses(good: Job) -> Iterator[Broken]:
     """Row buffers, weights and line buffers at every power of two beyond their memory: each bit of a check counts."""
     commands, machine = good.program.commands, good.program.arch
     window, weights = find(good, Opcode.DEPTHWISE_WINDOW), find(good, Opcode.LOAD_WEIGHTS)
@@ -109,4 +109,4 @@ def failing_buses(good: Job) -> Iterator[Broken]:
 
 def broken(good: Job) -> list[Broken]:
     """Ways to break a job that runs; its Program must have commands of every kind."""
-    return [*corrupt_programs(good), *failing_buses(good)]
+    return [*corrupt_programs(good), *_far_addresses(good), *failing_buses(good)]

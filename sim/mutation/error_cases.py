@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 
 from esl_ref.program.fields import ErrorCode, Opcode
-from sim.broken import broken, changed, far_addresses, find, refusing
+from sim.broken import broken, changed, find, refusing
 from sim.jobs import Job
 from sim.runner import DECERR, SLVERR, BusMemory, Fault
 
@@ -23,7 +23,7 @@ ErrorCase = tuple[str, Job, tuple[int, int] | None]
 
 def error_cases(good: Job) -> Iterator[ErrorCase]:
     """Ways to break a job that runs; its Program must have commands of every kind."""
-    for name, job, code, index in (*broken(good), *far_addresses(good)):
+    for name, job, code, index in broken(good):
         yield f"broken: {name}", job, (int(code), index)
     yield from _deadlocks(good)
     profiled = dataclasses.replace(good, profile=True)
