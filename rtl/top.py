@@ -10,7 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from esl_ref.arch import Arch
-from rtl.axi.link import INCR, full_size
+from rtl.axi.link import INCR, PROTECTION, full_size
 from rtl.axi.lite import ADDR_BITS
 from rtl.control import Control
 from rtl.engine import Engine
@@ -26,7 +26,7 @@ def _master_ports(axi_bytes: int) -> dict[str, wiring.Member]:
     for channel in ("ar", "aw"):
         ports |= {
             f"{channel}id": Out(ID_BITS), f"{channel}addr": Out(32), f"{channel}len": Out(8), f"{channel}size": Out(3),
-            f"{channel}burst": Out(2), f"{channel}valid": Out(1), f"{channel}ready": In(1),
+            f"{channel}burst": Out(2), f"{channel}prot": Out(3), f"{channel}valid": Out(1), f"{channel}ready": In(1),
         }  # fmt: skip
     ports |= {
         "rid": In(ID_BITS), "rdata": In(8 * axi_bytes), "rresp": In(2), "rlast": In(1), "rvalid": In(1),
@@ -56,7 +56,7 @@ class Accelerator(wiring.Component):
     irq : Out(1)
         High while an enabled interrupt is pending.
     m_axi_* : AXI4 master
-        Bursts of full-width beats, INCR, ID 0; in-order answers.
+        Bursts of full-width beats, INCR, ID 0, unprivileged, non-secure data; in-order answers.
     s_axil_* : AXI4-Lite slave
         The registers of `esl_ref.registers`.
     """
@@ -81,6 +81,7 @@ class Accelerator(wiring.Component):
             self._port(m, prefix, "id", 0)
             self._port(m, prefix, "size", full_size(self.arch.axi_bytes))
             self._port(m, prefix, "burst", INCR)
+            self._port(m, prefix, "prot", PROTECTION)
         self._drive(m, "m_axi_w", control.write.w)
         self._take(m, "m_axi_r", control.read.r)
         self._take(m, "m_axi_b", control.write.b)

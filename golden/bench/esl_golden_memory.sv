@@ -65,8 +65,10 @@ module esl_golden_memory #(
     wire [31:0] n1 = noise ^ (noise << 13);
     wire [31:0] n2 = n1 ^ (n1 >> 17);
     wire [31:0] n3 = n2 ^ (n2 << 5);
-    wire stall_ar = {16'd0, n3[15:0]} < stall, stall_r = {16'd0, n3[31:16]} < stall, stall_aw = {16'd0, n1[15:0]} < stall;
-    wire stall_w = {16'd0, n2[20:5]} < stall, stall_b = {16'd0, n1[31:16]} < stall;
+    reg [31:0] odds;                    // `stall`, which is no register of the clock
+    always @(posedge clk) odds <= stall;
+    wire stall_ar = {16'd0, n3[15:0]} < odds, stall_r = {16'd0, n3[31:16]} < odds, stall_aw = {16'd0, n1[15:0]} < odds;
+    wire stall_w = {16'd0, n2[20:5]} < odds, stall_b = {16'd0, n1[31:16]} < odds;
     always @(posedge clk) noise <= rst ? 32'h2545f491 : stall != 0 ? n3 : noise;
 
     wire [63:0] delay = latency < 2 ? 64'd1 : {32'd0, latency} - 64'd1;

@@ -6,8 +6,8 @@
 //   +timeout=N      cycles without an interrupt that count as a hang; default: what the script says
 //
 // Ends with one line, `PASS ...` and exit status 0, or `FAIL ...` and another status. The accelerator under test is
-// module `esl_accel`; a design with other names needs a wrapper of that name and these ports. Inputs change at the
-// falling edge, so that every simulator samples the same values.
+// module `esl_accel`; a design with other names needs a wrapper of that name and these ports. Its inputs are registers
+// of the rising edge, so that every simulator samples the same values; the script asks for them at the falling edge.
 `timescale 1ns / 1ps
 
 module esl_golden_tb #(
@@ -21,7 +21,7 @@ module esl_golden_tb #(
     localparam MOST_TENSORS = 1024;
     localparam TEXT = 8 * 1024;
 
-    reg clk = 1'b0, rst = 1'b1, clear = 1'b0;
+    reg clk = 1'b0, rst = 1'b1, reset = 1'b1, clear = 1'b0;
     always #5 clk = !clk;
     reg [31:0] latency = 32, stall = 0, patience = 0;
     reg [63:0] cycle = 0, doorbell = 0, done = 0;
@@ -37,7 +37,7 @@ module esl_golden_tb #(
     wire [ID_WIDTH-1:0] arid, rid, awid, bid;
     wire [ADDR_WIDTH-1:0] araddr, awaddr;
     wire [7:0] arlen, awlen;
-    wire [2:0] arsize, awsize;
+    wire [2:0] arsize, awsize, arprot, awprot;
     wire [1:0] arburst, awburst, rresp, bresp;
     wire arvalid, arready, rlast, rvalid, rready, awvalid, awready, wlast, wvalid, wready, bvalid, bready;
     wire [DATA_WIDTH-1:0] rdata, wdata;
@@ -51,11 +51,11 @@ module esl_golden_tb #(
         .s_axil_araddr(s_araddr), .s_axil_arvalid(s_arvalid), .s_axil_arready(s_arready),
         .s_axil_rdata(s_rdata), .s_axil_rresp(s_rresp), .s_axil_rvalid(s_rvalid), .s_axil_rready(1'b1),
         .m_axi_arid(arid), .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arsize(arsize), .m_axi_arburst(arburst),
-        .m_axi_arvalid(arvalid), .m_axi_arready(arready),
+        .m_axi_arprot(arprot), .m_axi_arvalid(arvalid), .m_axi_arready(arready),
         .m_axi_rid(rid), .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rlast(rlast),
         .m_axi_rvalid(rvalid), .m_axi_rready(rready),
         .m_axi_awid(awid), .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
-        .m_axi_awvalid(awvalid), .m_axi_awready(awready),
+        .m_axi_awprot(awprot), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid), .m_axi_wready(wready),
         .m_axi_bid(bid), .m_axi_bresp(bresp), .m_axi_bvalid(bvalid), .m_axi_bready(bready)
     );
@@ -85,50 +85,54 @@ module esl_golden_tb #(
         .wdata(wdata), .wstrb(wstrb), .wlast(wlast), .w(wvalid && wready), .wrong(bus_wrong)
     );
 
-    // ---- registers
-    reg irq_before = 1'b0, aw_taken = 1'b0, w_taken = 1'b0, ar_taken = 1'b0;
+    // ---- registers: one access at a time, which a task asks for and waits for
+    reg irq_before = 1'b0, writing = 1'b0, reading = 1'b0, write_asked = 1'b0, read_asked = 1'b0;
+    reg [31:0] asked_offset, asked_value, answer;
     always @(posedge clk) begin
+        rst <= reset;
         cycle <= rst ? 64'd0 : cycle + 64'd1;
         irq_before <= irq && !rst;
-        aw_taken <= s_awvalid && s_awready;
-        w_taken <= s_wvalid && s_wready;
-        ar_taken <= s_arvalid && s_arready;
-        if (s_wvalid && s_wready) doorbell <= cycle;
         if (irq && !irq_before) done <= cycle;
+
+        writing <= write_asked && !(writing && s_bvalid);
+        if (write_asked && !writing) begin
+            s_awaddr <= asked_offset[LITE_WIDTH-1:0];
+            s_wdata <= asked_value;
+            {s_awvalid, s_wvalid} <= 2'b11;
+        end else begin
+            if (s_awready) s_awvalid <= 1'b0;
+            if (s_wready) s_wvalid <= 1'b0;
+        end
+        if (s_wvalid && s_wready) doorbell <= cycle;
+
+        reading <= read_asked && !(reading && s_rvalid);
+        if (read_asked && !reading) begin
+            s_araddr <= asked_offset[LITE_WIDTH-1:0];
+            s_arvalid <= 1'b1;
+        end else if (s_arready) s_arvalid <= 1'b0;
+        if (s_rvalid) answer <= s_rdata;
     end
 
     task write_register(input [31:0] offset, input [31:0] value);
-        reg answered;
         begin
             @(negedge clk);
-            s_awaddr = offset[LITE_WIDTH-1:0];
-            s_wdata = value;
-            {s_awvalid, s_wvalid, answered} = 3'b110;
-            while (s_awvalid || s_wvalid || !answered) begin
-                answered = answered || s_bvalid;
-                @(negedge clk);
-                if (aw_taken) s_awvalid = 1'b0;
-                if (w_taken) s_wvalid = 1'b0;
-                answered = answered || s_bvalid;
-            end
+            asked_offset = offset;
+            asked_value = value;
+            write_asked = 1'b1;
+            @(negedge clk);
+            while (writing) @(negedge clk);
+            write_asked = 1'b0;
         end
     endtask
 
-    reg [31:0] answer;
     task read_register(input [31:0] offset);
-        reg answered;
         begin
             @(negedge clk);
-            s_araddr = offset[LITE_WIDTH-1:0];
-            {s_arvalid, answered} = 2'b10;
-            while (s_arvalid || !answered) begin
-                @(negedge clk);
-                if (ar_taken) s_arvalid = 1'b0;
-                if (s_rvalid && !answered) begin
-                    answer = s_rdata;
-                    answered = 1'b1;
-                end
-            end
+            asked_offset = offset;
+            read_asked = 1'b1;
+            @(negedge clk);
+            while (reading) @(negedge clk);
+            read_asked = 1'b0;
         end
     endtask
 
@@ -369,7 +373,7 @@ module esl_golden_tb #(
             $fatal(1, "FAIL");
         end
         repeat (4) @(negedge clk);
-        rst = 1'b0;
+        reset = 1'b0;
         repeat (2) @(negedge clk);
         expect_hash(w0);
         going = 1'b1;

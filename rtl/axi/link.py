@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 __all__ = [
     "INCR",
     "PAGE_BYTES",
+    "PROTECTION",
     "address_layout",
     "full_size",
     "read_beat_layout",
@@ -25,6 +26,10 @@ __all__ = [
 INCR = 1
 """AxBURST of an incrementing burst, the only kind used."""
 
+PROTECTION = 0b010
+"""AxPROT: unprivileged, non-secure, data (AXI4, A4.7). A system that tells secure memory apart keeps Programs out of
+it."""
+
 PAGE_BYTES = 4096
 """No burst may cross a boundary of this many bytes (AXI4, A3.4.1)."""
 
@@ -35,7 +40,7 @@ def full_size(axi_bytes: int) -> int:
 
 
 def address_layout() -> data.StructLayout:
-    """Payload of AR and AW; AxLEN is `beats - 1`. Size, burst type and ID are constants of the top level."""
+    """Payload of AR and AW; AxLEN is `beats - 1`. Size, burst type, protection, ID are constants of the top level."""
     return data.StructLayout({"addr": unsigned(32), "len": unsigned(8)})
 
 

@@ -40,6 +40,7 @@ module axi_checker #(
     input wire [7:0]              arlen,
     input wire [2:0]              arsize,
     input wire [1:0]              arburst,
+    input wire [2:0]              arprot,
     input wire                    arvalid,
     input wire                    arready,
     input wire [ID_WIDTH-1:0]     rid,
@@ -53,6 +54,7 @@ module axi_checker #(
     input wire [7:0]              awlen,
     input wire [2:0]              awsize,
     input wire [1:0]              awburst,
+    input wire [2:0]              awprot,
     input wire                    awvalid,
     input wire                    awready,
     input wire [DATA_WIDTH-1:0]   wdata,
@@ -77,10 +79,10 @@ module axi_checker #(
     // One bit per rule; bit n has code n + 1.
     wire [31:0] breach;
 
-    axi_stable #(ID_WIDTH + ADDR_WIDTH + 13) ar_stable (
-        clk, rst, arvalid, arready, {arid, araddr, arlen, arsize, arburst}, breach[0], breach[1]);
-    axi_stable #(ID_WIDTH + ADDR_WIDTH + 13) aw_stable (
-        clk, rst, awvalid, awready, {awid, awaddr, awlen, awsize, awburst}, breach[2], breach[3]);
+    axi_stable #(ID_WIDTH + ADDR_WIDTH + 16) ar_stable (
+        clk, rst, arvalid, arready, {arid, araddr, arlen, arsize, arburst, arprot}, breach[0], breach[1]);
+    axi_stable #(ID_WIDTH + ADDR_WIDTH + 16) aw_stable (
+        clk, rst, awvalid, awready, {awid, awaddr, awlen, awsize, awburst, awprot}, breach[2], breach[3]);
     axi_stable #(DATA_WIDTH + DATA_WIDTH / 8 + 1) w_stable (
         clk, rst, wvalid, wready, {wdata, wstrb, wlast}, breach[4], breach[5]);
     axi_stable #(ID_WIDTH + DATA_WIDTH + 3) r_stable (

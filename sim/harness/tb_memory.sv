@@ -75,11 +75,11 @@ module tb_memory #(
     ) checker_m (
         .clk, .rst, .clear(cfg_restart), .cycle,
         .arid(s_axi_arid), .araddr(s_axi_araddr), .arlen(s_axi_arlen), .arsize(s_axi_arsize),
-        .arburst(s_axi_arburst), .arvalid(s_axi_arvalid), .arready(s_axi_arready),
+        .arburst(s_axi_arburst), .arprot(3'b000), .arvalid(s_axi_arvalid), .arready(s_axi_arready),
         .rid(s_axi_rid), .rdata(s_axi_rdata), .rresp(s_axi_rresp), .rlast(s_axi_rlast),
         .rvalid(s_axi_rvalid), .rready(s_axi_rready),
         .awid(s_axi_awid), .awaddr(s_axi_awaddr), .awlen(s_axi_awlen), .awsize(s_axi_awsize),
-        .awburst(s_axi_awburst), .awvalid(s_axi_awvalid), .awready(s_axi_awready),
+        .awburst(s_axi_awburst), .awprot(3'b000), .awvalid(s_axi_awvalid), .awready(s_axi_awready),
         .wdata(s_axi_wdata), .wstrb(s_axi_wstrb), .wlast(s_axi_wlast), .wvalid(s_axi_wvalid), .wready(s_axi_wready),
         .bid(s_axi_bid), .bresp(s_axi_bresp), .bvalid(s_axi_bvalid), .bready(s_axi_bready),
         .violations, .first_code, .first_cycle, .busy(bus_busy)

@@ -63,7 +63,7 @@ module tb_top #(
     wire [ID_WIDTH-1:0]     arid, rid, awid, bid;
     wire [ADDR_WIDTH-1:0]   araddr, awaddr;
     wire [7:0]              arlen, awlen;
-    wire [2:0]              arsize, awsize;
+    wire [2:0]              arsize, awsize, arprot, awprot;
     wire [1:0]              arburst, awburst, rresp, bresp;
     wire                    arvalid, arready, rlast, rvalid, rready;
     wire                    awvalid, awready, wlast, wvalid, wready, bvalid, bready;
@@ -92,11 +92,11 @@ module tb_top #(
         .s_axil_bresp, .s_axil_bvalid, .s_axil_bready, .s_axil_araddr, .s_axil_arvalid, .s_axil_arready,
         .s_axil_rdata, .s_axil_rresp, .s_axil_rvalid, .s_axil_rready,
         .m_axi_arid(arid), .m_axi_araddr(araddr), .m_axi_arlen(arlen), .m_axi_arsize(arsize), .m_axi_arburst(arburst),
-        .m_axi_arvalid(arvalid), .m_axi_arready(arready),
+        .m_axi_arprot(arprot), .m_axi_arvalid(arvalid), .m_axi_arready(arready),
         .m_axi_rid(rid), .m_axi_rdata(rdata), .m_axi_rresp(rresp), .m_axi_rlast(rlast),
         .m_axi_rvalid(rvalid), .m_axi_rready(rready),
         .m_axi_awid(awid), .m_axi_awaddr(awaddr), .m_axi_awlen(awlen), .m_axi_awsize(awsize), .m_axi_awburst(awburst),
-        .m_axi_awvalid(awvalid), .m_axi_awready(awready),
+        .m_axi_awprot(awprot), .m_axi_awvalid(awvalid), .m_axi_awready(awready),
         .m_axi_wdata(wdata), .m_axi_wstrb(wstrb), .m_axi_wlast(wlast), .m_axi_wvalid(wvalid), .m_axi_wready(wready),
         .m_axi_bid(bid), .m_axi_bresp(bresp), .m_axi_bvalid(bvalid), .m_axi_bready(bready)
     );

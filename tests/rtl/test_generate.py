@@ -62,6 +62,12 @@ def test_ports_are_those_of_the_module(name: str) -> None:
     assert {p[0] for p in ports} >= {"clk", "rst", "irq", "m_axi_araddr", "m_axi_bresp", "s_axil_wstrb"}
 
 
+@pytest.mark.parametrize("channel", ["ar", "aw"])
+def test_transfers_ask_for_no_privilege(channel: str) -> None:
+    """Unprivileged, non-secure data (AXI4, A4.7)."""
+    assert re.search(rf"^  assign m_axi_{channel}prot = 3'h2;$", verilog_of("tiny"), re.MULTILINE)
+
+
 def test_sidecar() -> None:
     arch, sidecar = load("base"), sidecar_of("base")
     assert sidecar["module"] == TOP

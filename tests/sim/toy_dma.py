@@ -32,7 +32,7 @@ class ToyDma(Elaboratable):
             "m_axi_wvalid": 1, "m_axi_wready": 1, "m_axi_bid": 1, "m_axi_bresp": 2, "m_axi_bvalid": 1,
             "m_axi_bready": 1,
         }  # fmt: skip
-        address = {"id": 1, "addr": 32, "len": 8, "size": 3, "burst": 2, "valid": 1, "ready": 1}
+        address = {"id": 1, "addr": 32, "len": 8, "size": 3, "burst": 2, "prot": 3, "valid": 1, "ready": 1}
         for channel in ("ar", "aw"):
             for name, width in address.items():
                 shapes[f"m_axi_{channel}{name}"] = width
