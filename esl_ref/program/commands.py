@@ -16,6 +16,26 @@ QUEUES = ("load", "store", "compute")
 """The in-order queues by name, as `queue_of` and the `wait_` fields name them."""
 
 
+_ZEROS = {opcode: {f.name: 0 for f in layout} for opcode, layout in LAYOUTS.items()}
+_FIELDS = {opcode: {f.name: f for f in layout} for opcode, layout in LAYOUTS.items()}
+_RANGES = {opcode: {f.name: (f.low, f.high) for f in layout} for opcode, layout in LAYOUTS.items()}
+
+
+def _fitting(opcode: Opcode, given: Mapping[str, int]) -> dict[str, int]:
+    """The values as plain integers; FieldError or ProgramError unless all are those of fields, and fit."""
+    ranges = _RANGES[opcode]
+    unknown = given.keys() - ranges.keys()
+    if unknown:
+        raise ProgramError(f"{opcode.name} has no field {', '.join(sorted(unknown))}")
+    values = {name: int(value) for name, value in given.items()}
+    for name, value in values.items():
+        low, high = ranges[name]
+        if not low <= value <= high:
+            what = _FIELDS[opcode][name].doc.partition(";")[0]
+            raise FieldError(f"{opcode.name}.{name} = {value} does not fit [{low}, {high}] ({what})")
+    return values
+
+
 @dataclass(frozen=True)
 class Command:
     """One command: opcode and the values of its layout's fields (those not given are 0)."""
@@ -24,25 +44,20 @@ class Command:
     fields: Mapping[str, int]
 
     def __post_init__(self) -> None:
-        layout = {f.name: f for f in LAYOUTS[self.opcode]}
-        unknown = self.fields.keys() - layout.keys()
-        if unknown:
-            raise ProgramError(f"{self.opcode.name} has no field {', '.join(sorted(unknown))}")
-        values = {name: int(self.fields.get(name, 0)) for name in layout}
-        values["opcode"] = int(self.opcode)
-        for name, value in values.items():
-            if not layout[name].low <= value <= layout[name].high:
-                span = f"[{layout[name].low}, {layout[name].high}]"
-                what = layout[name].doc.partition(";")[0]
-                raise FieldError(f"{self.opcode.name}.{name} = {value} does not fit {span} ({what})")
+        self._hold(_ZEROS[self.opcode] | _fitting(self.opcode, self.fields) | {"opcode": int(self.opcode)})
+
+    def _hold(self, values: dict[str, int]) -> None:
         object.__setattr__(self, "fields", MappingProxyType(values))
 
     def __getitem__(self, name: str) -> int:
         return self.fields[name]
 
     def replace(self, **changes: int) -> Command:
-        """A copy with some fields changed."""
-        return Command(self.opcode, {**self.fields, **changes})
+        """A copy with some fields changed; those that stay are not checked again."""
+        copy = object.__new__(Command)
+        object.__setattr__(copy, "opcode", self.opcode)
+        copy._hold({**self.fields, **_fitting(self.opcode, changes), "opcode": int(self.opcode)})
+        return copy
 
     def encode(self) -> bytes:
         """COMMAND_BYTES bytes, little endian."""
