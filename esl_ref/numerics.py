@@ -201,10 +201,12 @@ def divide_half_away(acc: IntArray, count: IntArray | int) -> IntArray:
 def average_reciprocal(count: int) -> tuple[int, int]:
     """(R, S), 2**30 <= R < 2**31, with n // count == (n * R) >> S for every n an average pool can meet.
 
-    Numerators are |acc| + count // 2 <= 128 * count + count // 2 = N. With R = ceil(2**S / count) the error
+    Numerators are |acc| + count // 2 <= 128 * count + count // 2. With R = ceil(2**S / count) the error
     e = R * count - 2**S is below count, and floor(n * R / 2**S) is exact while n * e < 2**S (Granlund and
     Montgomery, "Division by invariant integers using multiplication", PLDI 1994). R has 31 bits here, so
-    S >= 30 + floor(log2(count)), and the bound is checked, not assumed.
+    S >= 30 + floor(log2(count)), and the bound is checked, not assumed. It is checked for N = 512 * count, so that
+    floor(n * R / 2**S + 1 / 2) rounds n / count half up for sums of unsigned bytes, n <= 255 * count, too: n / count +
+    1 / 2 is a multiple of 1 / (2 * count), and n * R / 2**S exceeds n / count by n * e / (count * 2**S), which is less.
     """
     if not 1 <= count <= 1 << 14:
         raise NumericError(f"average over {count} elements", hint="windows of 1 to 16384 elements are supported")
@@ -212,7 +214,7 @@ def average_reciprocal(count: int) -> tuple[int, int]:
     r = -(-(1 << s) // count)
     if r >= 1 << 31:
         s, r = s - 1, -(-(1 << (s - 1)) // count)
-    error, bound = r * count - (1 << s), 128 * count + count // 2
+    error, bound = r * count - (1 << s), 512 * count
     if not (1 << 30 <= r < 1 << 31) or bound * error >= 1 << s:
         raise NumericError(f"no exact 31-bit reciprocal for {count}")
     return r, s

@@ -65,7 +65,7 @@ class PostProcessor(wiring.Component):
         m = Module()
         records = self._records(m)
         accs, records, control = self._slices(m, records)
-        requantised = self._requantise(m, accs, records, control["average"])
+        requantised = self._requantise(m, accs, records, control)
         bytes_out, write = self._finish(m, requantised, control)
         m.d.comb += [
             self.write_data.eq(Cat(bytes_out)),
@@ -128,21 +128,23 @@ class PostProcessor(wiring.Component):
         inputs = {
             "acc": self.acc, "addr": self.out_addr, "remaining": self.out_lanes, "last": self.last,
             "zero_out": self.zero_out, "low": self.low, "high": self.high, "table_en": self.table_en,
-            "average": self.rounding == Rounding.AVERAGE,
+            "average": self.rounding == Rounding.AVERAGE, "once": self.rounding == Rounding.ONCE,
         }  # fmt: skip
         held = {name: Signal(Value.cast(v).shape(), name=f"held_{name}", reset_less=True) for name, v in inputs.items()}
         with m.If(self.valid):
             m.d.sync += [held[name].eq(value) for name, value in inputs.items()]
         return held
 
-    def _requantise(self, m: Module, accs: list[Value], records: list[Value], average: Value) -> list[Value]:
+    def _requantise(
+        self, m: Module, accs: list[Value], records: list[Value], control: dict[str, Value]
+    ) -> list[Value]:
         results = []
         for lane, (acc, record) in enumerate(zip(accs, records, strict=True)):
             m.submodules[f"requantiser_{lane}"] = unit = Requantiser(self.arch.profile)
             fields = data.View(_RECORD, record)
             m.d.comb += [
                 unit.acc.eq(acc), unit.bias.eq(fields.bias), unit.multiplier.eq(fields.multiplier),
-                unit.shift.eq(fields.shift), unit.average.eq(average),
+                unit.shift.eq(fields.shift), unit.average.eq(control["average"]), unit.once.eq(control["once"]),
             ]  # fmt: skip
             results.append(unit.out)
         return results

@@ -44,6 +44,7 @@ class Requantiser(wiring.Component):
     -------
     acc, bias, multiplier, shift : in, sampled together
     average : in, rounding AVERAGE instead of the profile's
+    once : in, rounding ONCE instead of TFLITE's two; other profiles have no use for it
     out : out, saturated result
     """
 
@@ -53,7 +54,7 @@ class Requantiser(wiring.Component):
         self.profile = profile
         super().__init__({
             "acc": In(signed(32)), "bias": In(signed(32)), "multiplier": In(signed(32)), "shift": In(signed(8)),
-            "average": In(1), "out": Out(signed(OUT_BITS)),
+            "average": In(1), "once": In(1), "out": Out(signed(OUT_BITS)),
         })  # fmt: skip
 
     def elaborate(self, platform: object) -> Module:
@@ -99,22 +100,26 @@ class Requantiser(wiring.Component):
         return product
 
     def _round_twice(self, m: Module, x_1: Value) -> Value:
-        """TFLITE: srdhm(x << left, multiplier), then rdpot by right. AVERAGE floors both times.
+        """TFLITE: srdhm(x << left, multiplier), then rdpot by right. AVERAGE floors both times, ONCE the first time if
+        there is a second.
 
-        rdpot(h, n), ties away from zero, is (h + 2**(n - 1) - (h < 0)) >> n for n > 0.
+        rdpot(h, n), ties away from zero, is (h + 2**(n - 1) - (h < 0)) >> n for n > 0. One rounding, half up, by 31 + n
+        is ((p >> 31) + 2**(n - 1)) >> n: what the first shift cuts off is less than the last bit of the half.
         """
         average_1, shift_1 = delay(m, self.average, 1, name="average"), delay(m, self.shift, 1, name="shift")
+        once_2 = delay(m, self.once, 2, name="once")
         x_2, right_2 = Signal(signed(32), reset_less=True), Signal(5, reset_less=True)
         m.d.sync += [x_2.eq(x_1 << Mux(shift_1 < 0, 0, shift_1[:5])), right_2.eq(Mux(shift_1 < 0, -shift_1, 0))]
         multiplier_2 = delay(m, self.multiplier, 2, name="multiplier")
         nearest_3 = delay(m, ~average_1, 2, name="nearest")
-        product_5 = self._product(m, x_2, multiplier_2, nearest_3)
+        once_3 = delay(m, once_2 & (right_2 != 0), 1, name="once_2")
+        product_5 = self._product(m, x_2, multiplier_2, nearest_3 & ~once_3)
 
         right_4 = delay(m, right_2, 2, name="right")
         half_5, half_less_one_5 = Signal(31, reset_less=True), Signal(31, reset_less=True)
         nudging = delay(m, nearest_3, 1, name="nudging") & (right_4 != 0)
-        half = (1 << right_4) >> 1
-        m.d.sync += [half_5.eq(Mux(nudging, half, 0)), half_less_one_5.eq(Mux(nudging, half - 1, 0))]
+        half, once_4 = (1 << right_4) >> 1, delay(m, once_3, 1, name="once_3")
+        m.d.sync += [half_5.eq(Mux(nudging, half, 0)), half_less_one_5.eq(Mux(nudging, half - ~once_4, 0))]
 
         # The high half is int32, except 2**31 from MIN * MIN, which saturates. With half, below 2**31 + 2**30: 33 bits.
         high_5 = product_5[31:].as_signed()

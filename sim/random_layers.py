@@ -219,13 +219,18 @@ def _fc(spec: LayerSpec, rng: np.random.Generator) -> Made:
     weight = _bytes(rng, spec.values, (spec.outputs, depth))
     none = _none(spec.outputs)
     op = ir.FullyConnected("layer", ("a",), ("y",), weight, *none, _act(spec), spec.zeros[0], spec.weight_zero)
-    return _weighted(op, spec, rng), ((1, depth),), (1, spec.outputs)
+    op = _weighted(op, spec, rng)
+    if rng.random() < 0.5:  # as in uint8 models
+        op = dataclasses.replace(op, requant=dataclasses.replace(op.requant, profile=Profile.SINGLE))
+    return op, ((1, depth),), (1, spec.outputs)
 
 
 def _pool(spec: LayerSpec, rng: np.random.Generator) -> Made:
     act, shape = Act(0, *spec.clamp), ((1, spec.height, spec.width, spec.channels),)
     make = ir.AveragePool if spec.kind == "average" else ir.MaxPool
     op = make("layer", ("a",), ("y",), spec.kernel, spec.stride, Padding(*spec.padding), act)
+    if isinstance(op, ir.AveragePool) and rng.random() < 0.5:  # as in uint8 models
+        op = dataclasses.replace(op, act=dataclasses.replace(act, zero_point=-128), zero_in=-128)
     return op, shape, (1, *out_size(spec), spec.channels)
 
 

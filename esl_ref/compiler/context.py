@@ -13,6 +13,7 @@ from esl_ref.compiler.fan_in import FanIn
 from esl_ref.compiler.tasks import Post
 from esl_ref.compiler.views import View
 from esl_ref.ir import Act, Graph, Op
+from esl_ref.numerics import Requant
 from esl_ref.program.fields import Rounding
 
 __all__ = ["Context"]
@@ -46,6 +47,10 @@ class Context:
     def ofm(self, op: Op, *, in_place: bool = False) -> View:
         """View to write to."""
         return self.binder.target(self.tensor(op), op if in_place else None)
+
+    def rounding(self, requant: Requant) -> Rounding:
+        """Of an operator that the accelerator takes: ONCE if it rounds once where the model rounds twice."""
+        return Rounding.PROFILE if requant.profile is self.graph.profile else Rounding.ONCE
 
     def post(self, act: Act, rounding: Rounding = Rounding.PROFILE) -> Post:
         """Output zero point and clamp, with the fused table."""

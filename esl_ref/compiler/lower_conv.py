@@ -221,6 +221,6 @@ def _dense(ctx: Context, op: ir.FullyConnected, ifm: View, work: int) -> Task:
     """A CONV task without weights that reads one row of pixels."""
     ofm = ctx.ofm(op).reshaped((1, ifm.width, op.weight.shape[0]))
     return Task(
-        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None, ctx.post(op.act),  # type: ignore[arg-type]
-        pad_value=op.zero_in, macs=work,
+        op.name, ctx.tensor(op), ctx.layer, Opcode.CONV, ifm, ofm, None,  # type: ignore[arg-type]
+        ctx.post(op.act, ctx.rounding(op.requant)), pad_value=op.zero_in, macs=work,
     )  # fmt: skip

@@ -25,6 +25,15 @@ def divider(ctx: Context, count: int, where: str) -> Weights:
     return header_only(ctx.arch, count // 2, reciprocal, 31 - scale, where)
 
 
+def rounder(ctx: Context, op: ir.AveragePool, count: int) -> Weights:
+    """Records that divide sum(q - zero_in), never negative, by `count`, half up (rounding ONCE): of uint8 models.
+
+    `average_reciprocal` says why that is exact.
+    """
+    reciprocal, scale = average_reciprocal(count)
+    return header_only(ctx.arch, -op.zero_in * count, reciprocal, 31 - scale, op.name)
+
+
 def identity(ctx: Context, where: str) -> Weights:
     """Records that change nothing: division by 1, whatever the profile."""
     return divider(ctx, 1, where)
@@ -65,6 +74,8 @@ def _equal_counts(size: int, out: int, window: int, stride: int, origin: int) ->
 def average(ctx: Context, op: ir.AveragePool) -> Iterator[Task]:
     """One task per region of equal divisor: borders of a padded map divide by fewer elements."""
     whole = _pool(ctx, op, 0, identity(ctx, op.name)).replace(pool_sum=True)
+    if op.zero_in:
+        whole = whole.replace(post=ctx.post(op.act, Rounding.ONCE))
     (sy, sx), (y0, x0) = op.stride, whole.origin
     rows = _equal_counts(whole.ifm.height, whole.ofm.height, op.window[0], sy, y0)
     columns = _equal_counts(whole.ifm.width, whole.ofm.width, op.window[1], sx, x0)
@@ -74,7 +85,7 @@ def average(ctx: Context, op: ir.AveragePool) -> Iterator[Task]:
             yield whole.replace(
                 ofm=whole.ofm.window(top, left, 0, shape),
                 origin=(y0 + top * sy, x0 + left * sx),
-                weights=divider(ctx, high * wide, op.name),
+                weights=rounder(ctx, op, high * wide) if op.zero_in else divider(ctx, high * wide, op.name),
                 macs=whole.macs // (len(rows) * len(columns)),
             )
 

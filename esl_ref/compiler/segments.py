@@ -11,7 +11,7 @@ import numpy as np
 
 from esl_ref import ir
 from esl_ref.ir import Graph, Op
-from esl_ref.numerics import Profile
+from esl_ref.numerics import Profile, Requant
 
 __all__ = ["Segment", "host_reason", "split"]
 
@@ -35,8 +35,19 @@ def host_reason(op: Op, graph: Graph) -> str:
         return "only int8 tensors are held in activation SRAM"
     if any(t.shape[0] != 1 for t in (*ins, *outs) if len(t.shape) == 4 or (len(t.shape) > 1 and not t.is_const)):
         return "batch sizes other than 1"
+    if reason := _rounding(op, graph.profile):
+        return reason
     check: Callable[[Any, Graph], str] | None = _CHECKS.get(type(op))
     return check(op, graph) if check else ""
+
+
+def _rounding(op: Op, profile: Profile) -> str:
+    """What rounds once in a model that rounds twice is lowered so; no other machine has two ways."""
+    requant: Requant | None = getattr(op, "requant", None)
+    if requant is None or requant.profile is profile:
+        return ""
+    once = (profile, requant.profile) == (Profile.TFLITE, Profile.SINGLE) and isinstance(op, ir.FullyConnected)
+    return "" if once else f"it rounds as {requant.profile.value}, the model as {profile.value}"
 
 
 _HEADROOM = {Profile.TFLITE: 20, Profile.SINGLE: 20, Profile.EVEN: 20, Profile.MUL_ADD_SHIFT: 0, Profile.POW2: 0}
@@ -58,7 +69,8 @@ def _binary(op: ir.Add | ir.Mul, graph: Graph) -> str:
 
 
 def _average(op: ir.AveragePool, graph: Graph) -> str:
-    return "average pooling of a re-biased uint8 tensor rounds by the sign of the real value" if op.zero_in else ""
+    rebiased = op.zero_in == op.act.zero_point == -128 and graph.profile is Profile.TFLITE
+    return f"average pooling about a zero point of {op.zero_in}" if op.zero_in and not rebiased else ""
 
 
 def _mean(op: ir.Mean, graph: Graph) -> str:

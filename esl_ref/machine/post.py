@@ -58,8 +58,11 @@ def finish(acc: Ints, records: Records, command: Command, profile: Profile, tabl
         value = average(acc, records)
     elif command["rounding"] == Rounding.PROFILE:
         value = _requantise(acc, records, profile)
+    elif command["rounding"] == Rounding.ONCE and profile is Profile.TFLITE:
+        _fits((acc + records.bias) << np.maximum(records.shift, 0), "left-shifted accumulator")
+        value = _requantise(acc, records, Profile.SINGLE)
     else:
-        raise ProgramError(f"unknown rounding {command['rounding']}")
+        raise ProgramError(f"unknown rounding {command['rounding']} of profile {profile.value}")
     if command["low"] > command["high"]:
         raise ProgramError(f"clamp [{command['low']}, {command['high']}] is empty")
     q: npt.NDArray[np.int8] = np.clip(value + command["zero_out"], command["low"], command["high"]).astype(np.int8)

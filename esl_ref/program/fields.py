@@ -18,7 +18,7 @@ __all__ = [
 COMMAND_WORDS = 12
 COMMAND_BYTES = 8 * COMMAND_WORDS
 MAGIC = 0x524C5345  # "ESLR", little endian
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 TABLE_BYTES = 256  # an image for every int8 value
 OLDER_ROWS = 8  # row ages that a window command can take from line buffers
 
@@ -51,6 +51,8 @@ class Rounding(enum.IntEnum):
     """The numeric profile the RTL was generated for."""
     AVERAGE = 1
     """Sign and magnitude division by a reciprocal: (|acc| + bias) * multiplier, floored, sign restored."""
+    ONCE = 2
+    """One rounding, half up, on a machine whose profile is TFLITE, which rounds twice."""
 
 
 class ErrorCode(enum.IntEnum):
@@ -174,7 +176,7 @@ _IFM = (
         ("zero_out", -8, "output zero point"),
         ("low", -8, "clamp, lower bound"),
         ("high", -8, "clamp, upper bound"),
-        ("rounding", 2, "0 numeric profile, 1 average"),
+        ("rounding", 2, "0 numeric profile, 1 average, 2 once instead of twice"),
         ("table", 1, "pass results through the table"),
         ("pool_sum", 1, "POOL: 1 sums, 0 takes the largest"),
         ("column", 1, "DEPTHWISE_WINDOW: 1 columns of window_rows rows through line buffers, 0 one row"),

@@ -61,10 +61,12 @@ class NaiveMachine:
         if c["rounding"] == 1:
             m = (((abs(acc) + bias) << max(shift, 0)) * multiplier) >> 31 >> max(-shift, 0)
             v = -m if acc < 0 else m
+        elif c["rounding"] == 2 and self.arch.profile is not Profile.TFLITE:
+            raise ValueError("rounding ONCE is for TFLITE")
+        elif c["rounding"] == 2 or self.arch.profile is Profile.SINGLE:
+            v = ((acc + bias) * multiplier + (1 << (30 - shift))) >> (31 - shift)
         elif self.arch.profile is Profile.TFLITE:
             v = divide_by_pot(high_mul((acc + bias) << max(shift, 0), multiplier), max(-shift, 0))
-        elif self.arch.profile is Profile.SINGLE:
-            v = ((acc + bias) * multiplier + (1 << (30 - shift))) >> (31 - shift)
         elif self.arch.profile is Profile.EVEN:
             v = round(Fraction((acc + bias) * multiplier, 1 << (31 - shift)))
         elif self.arch.profile is Profile.MUL_ADD_SHIFT:

@@ -14,9 +14,10 @@ import numpy as np
 
 from esl_ref.arch import Arch
 from esl_ref.machine.post import header_words_of
+from esl_ref.numerics import Profile
 from esl_ref.program.commands import Command
 from esl_ref.program.dense import load_command
-from esl_ref.program.fields import Opcode
+from esl_ref.program.fields import Opcode, Rounding
 from esl_ref.program.image import CommandInfo, Program, Surface, header_command
 from tests.helpers.dense import whole_words
 
@@ -114,7 +115,7 @@ class _Builder:
         bias = self.rng.integers(-magnitude, magnitude + 1, lanes).astype("<i4")
         multiplier = self.rng.integers(1 << 30, 1 << 31, lanes).astype("<i4")
         shift = (7 - int(magnitude).bit_length() + self.rng.integers(-2, 2, lanes)).astype(np.int8)
-        if self.fields.get("rounding"):
+        if self.fields.get("rounding") == Rounding.AVERAGE:
             # 0 <= sum + bias, and the reciprocal of a count.
             bias, shift = np.abs(bias), np.minimum(shift, 0)
         self.records = np.zeros((lanes, self.arch.header_words * self.arch.lanes), np.int8)
@@ -202,7 +203,7 @@ def _taps(b: _Builder) -> Opcode:
 
 def _pool(b: _Builder) -> Opcode:
     kh, kw = _depthwise_like(b)
-    b.fields |= {"pool_sum": b.pick(0, 1), "rounding": b.pick(0, 1)}
+    b.fields |= {"pool_sum": b.pick(0, 1), "rounding": b.pick(0, 2 if b.arch.profile is Profile.TFLITE else 1)}
     b.epilogue(0, 128 * kh * kw)
     return Opcode.POOL
 

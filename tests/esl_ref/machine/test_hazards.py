@@ -168,7 +168,7 @@ def test_eltwise_in_place_on_one_operand():
         ({"ofm_row_step": 1}, "writes a byte twice"),
         ({"groups": 0}, "0 groups"),
         ({"low": 5, "high": 4}, "clamp"),
-        ({"rounding": 2}, "unknown rounding 2"),
+        ({"rounding": 3}, "unknown rounding 3"),
         ({"ky_count": 0}, "impossible kernel"),
     ],
 )
