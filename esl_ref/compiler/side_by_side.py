@@ -26,19 +26,21 @@ Ints = npt.NDArray[np.int64]
 
 
 def best_count(arch: Arch, task: Task, outputs: int, channels: int) -> int:
-    """How many pixels of a row to compute at once for the fewest array cycles; 1 where they do not lie side by side.
+    """How many pixels of a row to compute at once for the fewest cycles; 1 where they do not lie side by side.
 
-    `outputs`, `channels`: of the convolution. Among equals the smallest, which has the fewest weights.
+    `outputs`, `channels`: of the convolution. Counted are array cycles and those that the weights take over the bus, of
+    which the zeros of a wider kernel are some: few pixels do not repay them.
     """
     packed = task.ofm.pixel_stride == outputs and task.ifm.pixel_stride == channels and task.dilation[1] == 1
     if not packed or task.share:
         return 1
 
-    def cycles_per_pixel(count: int) -> float:
-        accesses = -(-_wider(task, count) * channels // arch.lanes)
-        return accesses * -(-count * outputs // arch.lanes) / count
+    def cycles(count: int) -> int:
+        words = task.kernel[0] * -(-_wider(task, count) * channels // arch.lanes) * -(-count * outputs // arch.lanes)
+        pixels = task.ofm.height * task.ofm.width // count
+        return words * (pixels + arch.word_bytes // arch.axi_bytes)
 
-    return min((n for n in range(1, arch.lanes + 1) if task.ofm.width % n == 0), key=cycles_per_pixel)
+    return min((n for n in range(1, arch.lanes + 1) if task.ofm.width % n == 0), key=cycles)
 
 
 def _wider(task: Task, count: int) -> int:

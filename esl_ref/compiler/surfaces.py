@@ -70,7 +70,9 @@ class Surfaces:
         if tensor in self._all and self._all[tensor].direction != "in":
             return self._all[tensor]
         nbytes = view.nbytes
-        together = whole and contiguous(view, view.shape) is not None and nbytes <= LONGEST_ROW
+        round_the_end = view.row_offset(0) + view.channel + nbytes > view.storage.wrap  # of a rolling storage
+        dense = contiguous(view, view.shape) is not None and not round_the_end
+        together = whole and dense and nbytes <= LONGEST_ROW
         rows, row_bytes = (1, nbytes) if together else (view.height, view.width * view.channels)
         base, direction = (SCRATCH, "trace") if trace else (OUTPUTS, "out")
         return self._add(tensor, base, direction, rows, row_bytes)  # type: ignore[arg-type]

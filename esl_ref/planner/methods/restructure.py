@@ -175,7 +175,12 @@ class Restructuring:
         return Restructured(found[2]) if found else None
 
     def front(self) -> list[Restructured]:
-        """Peak against work, largest peak first: every point that is least in one for its value of the other."""
+        """Peak against work, largest peak first: every point that is least in one for its value of the other.
+
+        PlanError for a network without regions.
+        """
+        if len(self.cuts) < 2:
+            raise PlanError("several tensors are alive between any two operators", where=self.graph.name)
         found: list[Restructured] = []
         limit = layerwise(self.graph).bound
         while (point := self.least_work(limit)) is not None:

@@ -41,6 +41,12 @@ def test_within_budgets(first: int) -> None:
         plan_within_budgets(seed)
 
 
+@pytest.mark.parametrize("seed", [1362, 1963])
+def test_found_by_the_thousand(seed: int) -> None:
+    """A network without a place to restructure; an output that goes round the end of its buffer."""
+    plan_within_budgets(seed)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("first", range(1000, 2000, 50))
 def test_a_thousand_within_budgets(first: int) -> None:
