@@ -7,7 +7,7 @@ import numpy as np
 
 from esl_ref.frontends.tflite import tables
 from esl_ref.frontends.tflite.context import Context
-from esl_ref.frontends.tflite.scales import requant_of
+from esl_ref.frontends.tflite.scales import f32, requant_of
 from esl_ref.frontends.tflite.schema import FileOperator
 from esl_ref.ir import Act, Add, Mul, Table
 from esl_ref.numerics import Requant
@@ -30,7 +30,7 @@ def prelu(ctx: Context, op: FileOperator) -> None:
     """
     ifm, slopes, ofm = ctx.file_tensor(op, 0), ctx.file_tensor(op, 1), ctx.output(op)
     for tensor in (ifm, slopes, ofm):
-        ctx.need_type(op, tensor, ("INT8",))
+        ctx.need_type(op, tensor, ("INT8", "UINT8"))
     if slopes.data is None:
         raise ctx.unsupported(op, f"slopes '{slopes.name}' are not constant")
     shape = ctx.shape(ifm)
@@ -42,9 +42,11 @@ def prelu(ctx: Context, op: FileOperator) -> None:
     x, name = ctx.use(op, ifm), ctx.declare(op, ofm, shape)
     above, below, scaled = (f"{part}_{op.index}" for part in ("above", "below", "scaled"))
     above, below, scaled = ctx.inner(name, above), ctx.inner(x, below), ctx.inner(name, scaled)
-    both = requant_of([quant_in[0] * steep / scale], ctx.at(op))
+    legacy = ifm.type == "UINT8"  # LiteRT's kernel, in float32 step by step
+    real = f32(f32(quant_in[0] * steep) / scale) if legacy else quant_in[0] * steep / scale
+    both = requant_of([real], ctx.at(op))
     ctx.ops += [
-        Table(above, (x,), (above,), tables.positive(quant_in, (scale, zero), ctx.at(op)), "positive part"),
+        Table(above, (x,), (above,), tables.positive(quant_in, (scale, zero), ctx.at(op), legacy), "positive part"),
         Table(below, (x,), (below,), np.minimum(tables.BYTES, quant_in[1]).astype(np.int8), "negative part"),
         Mul(scaled, (below, ctx.use(op, slopes)), (scaled,), (quant_in[1], zero_slope), both, Act(zero)),
         Add(name, (above, scaled), (name,), (zero, zero), _HEADROOM, (_HALF, _HALF), _BACK, Act(zero)),

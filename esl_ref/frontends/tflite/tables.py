@@ -19,7 +19,10 @@ from esl_ref.numerics import Requant, quantise_multiplier, requantise, rounding_
 from esl_ref.ops.fixedpoint import logistic as fixed_logistic
 from esl_ref.ops.fixedpoint import tanh as fixed_tanh
 
-__all__ = ["BYTES", "concat_rescale", "hard_swish", "leaky_relu", "logistic", "positive", "relu", "requantised", "tanh"]
+__all__ = [
+    "BYTES", "concat_rescale", "hard_swish", "leaky_relu", "legacy_logistic", "legacy_tanh", "logistic", "positive",
+    "relu", "requantised", "tanh",
+]  # fmt: skip
 
 Quantisation = tuple[float, int]
 Table = npt.NDArray[Any]
@@ -50,9 +53,9 @@ def relu(quant_in: Quantisation, quant_out: Quantisation, fused: int, where: str
     return _scaled(quant_in, clamp(fused, *quant_out, where), requant)
 
 
-def positive(quant_in: Quantisation, quant_out: Quantisation, where: str) -> Table:
+def positive(quant_in: Quantisation, quant_out: Quantisation, where: str, legacy: bool = False) -> Table:
     """What is not negative, rescaled; zero for what is."""
-    requant = requant_of([quant_in[0] / quant_out[0]], where)
+    requant = requant_of([_ratio(quant_in[0], quant_out[0], legacy)], where)
     return saturate(requantise(np.maximum(BYTES - quant_in[1], 0), requant) + quant_out[1], -128, 127)
 
 
@@ -97,6 +100,25 @@ def logistic(quant_in: Quantisation, where: str) -> Table:
 def tanh(quant_in: Quantisation, where: str) -> Table:
     """tanh(x); output scale 1/128, zero point 0."""
     return _fixed(quant_in, fixed_tanh, 7, 0, where)
+
+
+def _looked_up(quant_in: Quantisation, function: Any, inverse: float, zero_out: int) -> Table:
+    """What LiteRT's uint8 kernels look up: a function of every value in float32, times 1 / the output's scale."""
+    real = (quant_in[0] * (BYTES - quant_in[1])).astype(np.float32)
+    with np.errstate(over="ignore"):  # exp(-x) becomes infinite
+        scaled = (function(real.astype(np.float64)) * np.float32(inverse)).astype(np.float64)
+    return saturate(np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64) + zero_out, -128, 127)
+
+
+def legacy_logistic(quant_in: Quantisation) -> Table:
+    """1 / (1 + exp(-x)) of uint8 models: every step rounded to float32."""
+    one = np.float32(1)
+    return _looked_up(quant_in, lambda x: one / (one + np.exp(-x).astype(np.float32)), 256.0, -128)
+
+
+def legacy_tanh(quant_in: Quantisation) -> Table:
+    """tanh(x) of uint8 models, likewise."""
+    return _looked_up(quant_in, lambda x: np.tanh(x).astype(np.float32), 128.0, 0)
 
 
 def _srdhm16(a: Table, b: int) -> Table:

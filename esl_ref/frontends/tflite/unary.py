@@ -64,11 +64,9 @@ def leaky_relu(ctx: Context, op: FileOperator) -> None:
     emit_table(ctx, op, table, "leaky_relu")
 
 
-def _need_int8(ctx: Context, op: FileOperator, scale: float, zero: int) -> Quantisation:
+def _into(ctx: Context, op: FileOperator, scale: float, zero: int) -> Quantisation:
     """The input's quantisation, for functions whose output quantisation is fixed."""
     quant_in, quant_out = _ends(ctx, op)
-    if ctx.file_tensor(op, 0).type != "INT8":
-        raise ctx.unsupported(op, "uint8", "int8 is supported")
     if quant_out != (scale, zero):
         raise ctx.unsupported(
             op, f"output quantisation {quant_out}", f"scale {scale} and zero point {zero} is supported"
@@ -78,12 +76,16 @@ def _need_int8(ctx: Context, op: FileOperator, scale: float, zero: int) -> Quant
 
 def logistic(ctx: Context, op: FileOperator) -> None:
     """1 / (1 + exp(-x))."""
-    emit_table(ctx, op, tables.logistic(_need_int8(ctx, op, 1 / 256, -128), ctx.at(op)), "logistic")
+    quant_in = _into(ctx, op, 1 / 256, -128)
+    table = tables.legacy_logistic(quant_in) if _legacy(ctx, op) else tables.logistic(quant_in, ctx.at(op))
+    emit_table(ctx, op, table, "logistic")
 
 
 def tanh(ctx: Context, op: FileOperator) -> None:
     """Hyperbolic tangent."""
-    emit_table(ctx, op, tables.tanh(_need_int8(ctx, op, 1 / 128, 0), ctx.at(op)), "tanh")
+    quant_in = _into(ctx, op, 1 / 128, 0)
+    table = tables.legacy_tanh(quant_in) if _legacy(ctx, op) else tables.tanh(quant_in, ctx.at(op))
+    emit_table(ctx, op, table, "tanh")
 
 
 def hard_swish(ctx: Context, op: FileOperator) -> None:

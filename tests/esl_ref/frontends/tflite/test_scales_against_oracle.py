@@ -168,20 +168,29 @@ def concat(d: Draft) -> int:
     return y
 
 
+def prelu(d: Draft) -> int:
+    """A slope for every channel: zero points of weights are small here, slopes of all bytes."""
+    out_scale, few = d.scale(), d.few_bits()
+    x = d.input(out_scale * few, d.shuffled(1, 1, 1, 256))
+    slopes = d.weights(d.shuffled(1, 1, 256), float(np.float32(d.few_bits() / few)))
+    y = d.tensor("y", (1, 1, 1, 256), out_scale)
+    d.writer.add_op("PRELU", [x, slopes], [y])
+    return y
+
+
 SLOPES = {"alpha": [0.1, 0.2, 0.125, 0.3]}
 BOTH: dict[str, Callable[[Draft], int]] = {
     "add": binary("ADD"), "sub": binary("SUB"), "mul": binary("MUL"), "mean": mean, "average_pool": average,
     "conv": convolution("CONV_2D", False), "depthwise": convolution("DEPTHWISE_CONV_2D", False),
     "leaky_relu": unary("LEAKY_RELU", **SLOPES), "hard_swish": unary("HARD_SWISH"), "relu": unary("RELU"),
-    "requantise": unary("QUANTIZE"), "softmax": fixed_output("SOFTMAX", 1 / 256, -128),
+    "logistic": fixed_output("LOGISTIC", 1 / 256, -128), "tanh": fixed_output("TANH", 1 / 128, 0),
+    "prelu": prelu, "dense": dense, "requantise": unary("QUANTIZE"), "softmax": fixed_output("SOFTMAX", 1 / 256, -128),
 }  # fmt: skip
 INT8 = BOTH | {
-    "dense": dense, "conv_per_channel": convolution("CONV_2D", True),
+    "conv_per_channel": convolution("CONV_2D", True),
     "depthwise_per_channel": convolution("DEPTHWISE_CONV_2D", True),
-    "logistic": fixed_output("LOGISTIC", 1 / 256, -128),
-    "tanh": fixed_output("TANH", 1 / 128, 0),
 }  # fmt: skip
-UINT8 = BOTH | {"concat": concat, "dense": dense}
+UINT8 = BOTH | {"concat": concat}
 
 
 def _compare(make: Callable[[Draft], int], dtype: str, oracle: Any, profile: Profile | None = None) -> int:
