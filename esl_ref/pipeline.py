@@ -33,6 +33,9 @@ METHODS = ("joint", *_STRATEGIES, *REWRITERS)
 """Methods whose plans run. rows: groups that stream rows; layerwise: layer by layer, maps that do not fit parked in
 external memory; mdfi: layer by layer, all maps on chip; joint: the best of all. The others rewrite the graph first."""
 
+POLISHED = 1.5
+"""No plan becomes faster than by this factor when it is polished: what is further behind is not worth looking at."""
+
 
 @dataclass(frozen=True)
 class Planned:
@@ -158,8 +161,9 @@ def _joint(graph: Graph, arch: Arch, sram: int | None, effort: Effort, memory: M
     if sram is not None and not (isinstance(best, Planned) and _all_whole(best)):
         tries = [(method, steps) for steps in alternatives(graph, arch) for method in ("rows", "layerwise")]
         for method, steps in [*((m, ()) for m in ("layerwise", *REWRITERS)), *tries]:
+            known = None if isinstance(best, BudgetError) else POLISHED * best.cycles
             try:
-                other = _after(graph, steps, arch, method, sram, effort, memory)
+                other = _after(graph, steps, arch, method, sram, replace(effort, slowest=known), memory)
             except PlanError as error:
                 best = _nearer(best, error)
                 continue

@@ -8,7 +8,7 @@ from esl_ref.arch import MOST_ACT_BYTES
 from esl_ref.compiler.lower import Lowered
 from esl_ref.compiler.model import Choice, Strategy, realise
 from esl_ref.compiler.sizing import Sizing
-from esl_ref.errors import BudgetError, InputError
+from esl_ref.errors import BudgetError, InputError, PlanError
 from esl_ref.ir import Graph
 from esl_ref.layout.storage import check_budget
 from esl_ref.planner.joint import Effort, Rated, Search, undominated, whole_layers
@@ -50,7 +50,9 @@ def row_streamed(
             search.stream()
             search.improve(lambda r: (r.cycles, r.height))
         return min(search.rated, key=lambda r: (r.cycles, r.height)).choice
-    search.stream(budget)
+    search.stream(budget, slowest=effort.slowest)
+    if effort.slowest is not None and not any(r.height <= budget and r.cycles <= effort.slowest for r in search.rated):
+        raise PlanError("no plan comes near the fastest one known", where=f"model '{graph.name}'")
     if not any(r.height <= budget for r in search.rated):
         search.stream()
 

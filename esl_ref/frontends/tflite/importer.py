@@ -105,8 +105,14 @@ def _refuse_unknown(model: FileModel, folded: frozenset[int], known: Iterable[st
     unknown = Counter(op.code for op in _unknown(model, folded, known))
     if unknown:
         listed = ", ".join(f"{code} ({count}x)" for code, count in sorted(unknown.items()))
+        around = f"{' and '.join(_AROUND)} on both sides of a convolution only; "
+        around = around if unknown.keys() & set(_AROUND) else ""
         raise UnsupportedError(f"unsupported operators: {listed}", where=model.path,
-                               hint=f"supported: {', '.join(known)}")  # fmt: skip
+                               hint=f"{around}supported: {', '.join(known)}")  # fmt: skip
+
+
+_AROUND = ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
+"""How TensorFlow writes dilation: the pair is folded into the convolution between them."""
 
 
 def _convert(ctx: C, folded: frozenset[int], importers: Importers[C]) -> dict[int, UnsupportedError]:

@@ -46,11 +46,13 @@ BYTE_COSTS = (0.0, 0.125, 2.0)
 
 @dataclass(frozen=True)
 class Effort:
-    """How long to search and from which seed; `progress(what, done, of)` is called now and then."""
+    """How long to search and from which seed; `progress(what, done, of)` is called now and then. `slowest`: cycles
+    beyond which nobody wants a plan, since a faster one is known."""
 
     seconds: float | None = None
     seed: int = 0
     progress: Callable[[str, int, int], None] = lambda what, done, of: None
+    slowest: float | None = None
 
 
 def whole_layers(lowered: Lowered) -> list[Choice]:
