@@ -88,6 +88,10 @@ def _columns(task: Task) -> Iterator[int]:
     for strip in _strips(task, task.parts.wide):
         wanted = [window_extent(piece(strip, p))[0] for p in task.parts.each if p.column]
         yield together(wanted) if wanted else 0
+    if all(part.groups is None for part in task.parts.each):
+        return
+    for part in (p for p in task.parts.each if p.column):  # which may be the only one of some groups
+        yield from (window_extent(piece(strip, part))[0] for strip in _strips(task, _alone(task, part)))
 
 
 def may_keep(task: Task) -> bool:

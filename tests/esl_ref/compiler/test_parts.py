@@ -191,6 +191,20 @@ def test_weights_that_leave_int8_on_memories_of_the_planned_size() -> None:
     _run(_widened(_wide_layers("depthwise"), 60))
 
 
+@pytest.mark.parametrize("name", ["tiny", "base"])
+def test_line_buffers_of_the_planned_size_hold_a_part_that_is_alone(name: str) -> None:
+    """Half of the channels have one addend, which runs in strips as wide as line buffers allow, not in those of two."""
+    machine = arch.load(name)
+    lanes, width = machine.lanes, machine.line_depth
+    graph = _widened(_depthwise((5, width), 2 * lanes, 3), 60)
+    narrow = tuple(
+        dataclasses.replace(op, weight=np.concatenate([op.weight[..., :lanes], op.weight[..., lanes:] // 4], axis=-1))
+        if isinstance(op, ir.DepthwiseConv2D) else op for op in graph.ops
+    )  # fmt: skip
+    wrong, compared = mismatches(compile_model(graph.replace(ops=narrow), machine, trace=True))
+    assert compared and not wrong, wrong
+
+
 def test_groups_without_such_weights_run_once() -> None:
     graph = _wide_layers("row")
     conv = next(op for op in graph.ops if op.name == "conv2")

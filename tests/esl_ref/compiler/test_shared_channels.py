@@ -46,7 +46,8 @@ def test_powers_of_two_share(channels: int, multiplier: int, spread: int | None)
         (layer("depthwise", 5, 20), [2]),
         (layer("depthwise", 20, 40, (5, 5)), [1]),
         (layer("depthwise", 3, 24, (7, 9)), [3]),  # several windows, summed
-        (layer("depthwise", 2, 6), [0]),  # threes do not fit the lanes: a convolution with zeros between channels
+        (layer("depthwise", 3, 9), [0]),  # threes do not fit the lanes: a convolution with zeros between channels
+        (layer("depthwise", 2, 6), [4, 4]),  # whose weights take longer than a window for each channel
         (layer("depthwise", 2, 96), [4, 4]),
         (layer("depthwise", 1, 20), [4]),
         (layer("conv", 1, 16), [4]),
