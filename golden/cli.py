@@ -124,8 +124,8 @@ def _content(model: Path, given: Mapping[str, Any]) -> Any:
     with progress_console().status(f"planning {model.name} and running golden"):
         return from_graph(
             graph, arch, layers=layer_range(graph, given["layers"]) if given["layers"] else None, inputs=inputs,
-            count=given["count"], seed=given["seed"], kinds=kinds, sram=given["sram"],
-            sized=arch if given["fixed"] else None, model=model,
+            count=given["count"], seed=given["seed"], kinds=kinds,
+            sram=saved.budget(plan_file, given["sram"]), sized=arch if given["fixed"] else None, model=model,
             choices=saved.read(plan_file, graph, arch) if plan_file else None,
         )  # fmt: skip
 

@@ -69,7 +69,7 @@ def _planned(model: Path, network: NetworkOptions, arch: Arch, sram: int | None,
     graph = integer_graph(model, network)
     choices = saved.read(plan_file, graph, arch) if plan_file else None
     with progress_console().status(f"planning {graph.name}"):
-        return compile_model(graph, arch, sram=sram, choices=choices).arch
+        return compile_model(graph, arch, sram=saved.budget(plan_file, sram), choices=choices).arch
 
 
 def _report(generated: Generated, out: Path) -> None:

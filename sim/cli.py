@@ -114,7 +114,7 @@ def _options(given: dict[str, Any], graph: Any) -> Any:
     arch, plan_file = load_arch(given["arch_name"]), given["plan_file"]
     memory = BusMemory(given["latency"], given["gap"], given["stall"], given["seed"])
     return Options(
-        arch, given["out"], given["sram"], memory, given["repeat"],
+        arch, given["out"], saved.budget(plan_file, given["sram"]), memory, given["repeat"],
         [load(path) for path in given["between"]], given["waves"], given["flips"], given["executor"] == "rtl",
         given["fixed"], saved.read(plan_file, graph, arch) if plan_file else None,
     )  # fmt: skip

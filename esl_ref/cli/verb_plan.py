@@ -128,12 +128,18 @@ def _planned(graph: Graph, arch: Arch, effort: Effort, given: dict[str, Any]) ->
 
     if given["plan_file"]:
         choices = saved.read(given["plan_file"], graph, arch)
-        return compile_model(graph, arch, sram=given["sram"], choices=choices), ()
+        return compile_model(graph, arch, sram=_sram(given), choices=choices), ()
     if given["cycles_slack"] is not None:
         planned = plan_within_slack(graph, arch, given["cycles_slack"], effort)
         return planned.compiled, planned.decisions
     planned = plan_model(graph, arch, given["method"], sram=given["sram"], effort=effort)
     return planned.compiled, planned.decisions
+
+
+def _sram(given: dict[str, Any]) -> int | None:
+    from esl_ref.planner import saved
+
+    return saved.budget(given["plan_file"], given["sram"])
 
 
 def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str, Any]) -> None:
@@ -150,6 +156,7 @@ def _plan(graph: Graph, arch: Arch, model: str, effort: Effort, given: dict[str,
     steps = compiled.programs
     plan = saved.as_record([s.lowered for s in steps], [s.choice for s in steps])
     more = {"height": result.height, "least_cycles": result.bounds.cycles, "plan": plan, "decisions": decisions}
+    more |= {"sram": _sram(given)}
     write_json(given["json_file"], {**to_plain(result), **more})
     if str(given["json_file"]) != "-":
         show(result, decisions)

@@ -19,7 +19,7 @@ from esl_ref.compiler.overlap import overlapped
 from esl_ref.compiler.pools import in_steps
 from esl_ref.compiler.rolling import roll
 from esl_ref.compiler.schedule import Compute, Group, Schedule, build
-from esl_ref.compiler.segments import Segment, split
+from esl_ref.compiler.segments import Segment, host_reason, split
 from esl_ref.compiler.sizing import MOST_SLOTS, Sizing
 from esl_ref.compiler.weights import FINENESS
 from esl_ref.errors import ArchError, PlanError
@@ -111,7 +111,7 @@ def prepare(
     number -> lowered).
 
     The machine gets the profile, the window and the table that the model needs, unless it is `shaped` already:
-    ArchError if it then rounds in another way than the model.
+    ArchError if it then rounds in another way than the model, or has no table for it.
     """
     folded = in_steps(fold.fold_padding(graph), arch)
     if shaped and arch.profile is not folded.profile:
@@ -120,8 +120,15 @@ def prepare(
             where=f"model '{graph.name}' on architecture '{arch.name}'",
             hint=f'give an architecture with profile = "{folded.profile.value}"',
         )
+    needs_table = any(isinstance(op, Table) and not host_reason(op, folded) for op in folded.ops)
+    if shaped and needs_table and not arch.tables:
+        raise ArchError(
+            "the machine has no table, which functions of single bytes need",
+            where=f"model '{graph.name}' on architecture '{arch.name}'",
+            hint="give an architecture with tables = 1",
+        )
     rows = arch.window_rows if shaped else _window_rows(folded, arch)
-    tables = arch.tables if shaped else int(any(isinstance(op, Table) for op in folded.ops))
+    tables = arch.tables if shaped else int(needs_table)
     arch = arch.with_depths(profile=folded.profile, window_rows=rows, tables=tables)  # type: ignore[arg-type]
     arch = arch if shaped else arch.with_depths(acc_words=max(arch.acc_words, _row_of_sums(folded, arch)))
     segments = split(folded)

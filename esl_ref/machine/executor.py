@@ -108,6 +108,8 @@ class Executor:
         header = header_words_of(command, self.arch)
         records = data.words(command["wgt_header"], command["wgt_step"], command["groups"], header.shape[1])
         if command["table"]:
+            if not self.arch.tables:
+                raise ProgramError("passes results through a table, which this machine does not have")
             self.board.read(self.board.table, np.zeros(1, np.int64))
         acc = _KERNELS[command.opcode](command, self.arch, data)
         if command["acc_in"] or command["acc_out"]:

@@ -23,7 +23,7 @@ from esl_ref.ir import Graph
 from esl_ref.rewrite import rewritten
 from esl_ref.rewrite.steps import as_records, from_records
 
-__all__ = ["as_record", "read"]
+__all__ = ["as_record", "budget", "read"]
 
 _HINT = "write one with `esl-ref plan MODEL --json FILE`, or --pareto with it, and name a point as FILE:3"
 _SHOWN = 60
@@ -66,6 +66,20 @@ def read(spec: str, graph: Graph, arch: Arch) -> tuple[Choice, ...]:
     return tuple(replace(choice, rewriting=steps) for choice in choices)
 
 
+def budget(spec: str | None, sram: int | None) -> int | None:
+    """Bytes of activation SRAM to fit and to build: `sram`, or what the plan in `FILE` or `FILE:POINT` was made for.
+
+    None for as many as the plan needs. InputError as `read`.
+    """
+    if sram is not None or spec is None:
+        return sram
+    path, point = _parts(spec)
+    asked = _record(path, point).get("sram")
+    if asked is not None and (not _is_count(asked) or asked < 1):
+        raise InputError(f"is damaged: 'sram' is {json.dumps(asked)[:_SHOWN]}, no bytes", where=str(path), hint=_HINT)
+    return asked
+
+
 def _parts(spec: str) -> tuple[Path, int | None]:
     name, _, number = spec.rpartition(":")
     if name and number.isdigit() and not Path(spec).exists():
@@ -74,6 +88,14 @@ def _parts(spec: str) -> tuple[Path, int | None]:
 
 
 def _plan(path: Path, point: int | None) -> Sequence[Mapping[str, Any]]:
+    plan = _record(path, point).get("plan")
+    if not isinstance(plan, list) or not all(isinstance(segment, dict) for segment in plan):
+        raise InputError("holds no plan that runs", where=str(path), hint=_HINT)
+    return plan
+
+
+def _record(path: Path, point: int | None) -> Mapping[str, Any]:
+    """The plan, or the point of the front, with all that the file says of it."""
     try:
         record = json.loads(path.read_text())
     except OSError as error:
@@ -82,15 +104,16 @@ def _plan(path: Path, point: int | None) -> Sequence[Mapping[str, Any]]:
         raise InputError(f"is not JSON: {error}", where=str(path), hint=_HINT) from error
     points = record.get("points") if isinstance(record, dict) else None
     if isinstance(points, list):
-        if point is None or not 1 <= point <= len(points):
+        if point is None:
             raise InputError(f"holds {len(points)} points; which one?", where=str(path), hint=f"say {path}:1")
+        if not 1 <= point <= len(points):
+            raise InputError(f"holds {len(points)} points, and no point {point}", where=str(path), hint=f"say {path}:1")
         record = points[point - 1]
     elif point is not None:
         raise InputError("holds one plan, no points", where=str(path), hint=f"say {path}")
-    plan = record.get("plan") if isinstance(record, dict) else None
-    if not isinstance(plan, list) or not all(isinstance(segment, dict) for segment in plan):
+    if not isinstance(record, dict):
         raise InputError("holds no plan that runs", where=str(path), hint=_HINT)
-    return plan
+    return record
 
 
 def _choice(record: Mapping[str, Any], lowered: Lowered, path: Path) -> Choice:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 import esl_ref.models
 from esl_ref import frontends
 from esl_ref.arch import load
+from esl_ref.cli.verb_plan import command as plan_command
 from esl_ref.errors import ArchError, InputError
 from esl_ref.pipeline import compile_model
 from rtl.cli import command
@@ -42,3 +43,16 @@ def test_a_model_sets_the_depths(tmp_path: Path) -> None:
 def test_impossible_size(tmp_path: Path) -> None:
     with pytest.raises(ArchError, match="act_bytes"):
         CliRunner().invoke(command, ["--sram", "1000", "--out", str(tmp_path)], catch_exceptions=False)
+
+
+def test_a_plan_brings_the_size_it_was_made_for(tmp_path: Path) -> None:
+    """Larger than its arena: plan and RTL have the same memories."""
+    model = Path(esl_ref.models.__file__).parent / "embedded" / "embedded.tflite"
+    plan = tmp_path / "plan.json"
+    arguments = [str(model), "--arch", "tiny", "--sram", "20001", "--json", str(plan)]
+    CliRunner().invoke(plan_command, arguments, catch_exceptions=False)
+    arguments = [str(model), "--arch", "tiny", "--plan", str(plan), "--out", str(tmp_path / "rtl")]
+    CliRunner().invoke(command, arguments, catch_exceptions=False)
+    sidecar = json.loads((tmp_path / "rtl/esl_accel.json").read_text())
+    assert sidecar["arch"]["act_bytes"] == 20016
+    assert sidecar["memory_bytes"] == json.loads(plan.read_text())["sram_bytes"]["rtl_memories"]

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from esl_ref import arch
 from esl_ref.compiler import Choice
 from esl_ref.compiler.model import prepare
 from esl_ref.compiler.schedule import Group
+from esl_ref.errors import ArchError
+from esl_ref.pipeline import compile_model
 from esl_ref.workloads.builder import Builder
 from esl_ref.workloads.seeded import seeded
 from tests.helpers.networks import check
@@ -23,3 +27,12 @@ def test_a_mean_over_many_channels_gets_the_slots_it_streams_with() -> None:
     whole = check(graph, base, [Choice(tuple(Group(i, i + 1) for i in range(count)))])
     assert (streamed.arch.acc_words, whole.arch.acc_words) == (640 // 16, base.acc_words)
     assert streamed.programs[0].plan.height < whole.programs[0].plan.height / 2
+
+
+def test_a_machine_without_table_refuses_the_model() -> None:
+    b = Builder("t", (4, 4, 3))
+    b.table()
+    graph = seeded(b.build())
+    assert compile_model(graph, arch.load("base")).arch.tables == 1
+    with pytest.raises(ArchError, match="the machine has no table.*give an architecture with tables = 1"):
+        compile_model(graph, arch.load("base"), sized=arch.load("base").with_depths(tables=0))

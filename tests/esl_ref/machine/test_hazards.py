@@ -195,3 +195,11 @@ def test_window_counts_must_agree_with_firing():
     wrong = dataclasses.replace(case, command=case.command.replace(oy_count=case.command["oy_count"] - 1))
     with pytest.raises(ProgramError, match="declares"):
         execute(wrong.program(), case.inputs())
+
+
+def test_a_machine_without_table_refuses_results_through_it():
+    program = pipeline(GOOD[0], wait(copy(0, MAP, table=1), load=2))
+    bare = ARCH.with_depths(tables=0)
+    program = dataclasses.replace(program, arch=bare, commands=(header_command(bare), *program.commands[1:]))
+    with pytest.raises(ProgramError, match="command 3 POOL .*: passes results through a table, which this machine"):
+        execute(program, {"x": X})

@@ -161,3 +161,23 @@ def test_one_damaged_value_anywhere(
         compile_model(graph, arch.load("base"), choices=_read(graph, tmp_path, damaged))
     except EslError:
         pass
+
+
+def test_the_sram_asked_for_goes_along(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps({"plan": [], "sram": 33333}))
+    assert saved.budget(str(path), None) == 33333
+    assert saved.budget(str(path), 20000) == 20000, "what is asked for now counts"
+    assert saved.budget(None, None) is None
+    path.write_text(json.dumps({"points": [{"plan": []}]}))
+    assert saved.budget(f"{path}:1", None) is None
+    path.write_text(json.dumps({"plan": [], "sram": "much"}))
+    with pytest.raises(InputError, match="is damaged: 'sram' is \"much\", no bytes"):
+        saved.budget(str(path), None)
+
+
+def test_a_point_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "front.json"
+    path.write_text(json.dumps({"points": [{"plan": []}]}))
+    with pytest.raises(InputError, match="holds 1 points, and no point 7"):
+        saved.budget(f"{path}:7", None)
