@@ -34,6 +34,13 @@ class Bound:
         """The larger of the two that can bind."""
         return max(self.lanes, self.weights)
 
+    def beside(self, cycles: int, which: str) -> str:
+        """Where so many cycles lie: "8.0 % above the larger of the first two", `which` being the two."""
+        off = 100 * cycles / self.cycles - 100 if self.cycles else 0.0
+        if off >= 0:
+            return f"{off:.1f} % above the larger of {which}"
+        return f"{-off:.1f} % below the larger of {which}: lanes that these leave empty are used (docs/engine.md)"
+
 
 def _up(value: int, unit: int) -> int:
     return -(-value // unit)

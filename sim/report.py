@@ -160,7 +160,6 @@ def _tail_stalls(tail: Tail) -> str:
 def _totals(outcome: Outcome) -> Iterator[str]:
     off = percent_off(outcome.predicted_cycles, outcome.cycles)
     bound = outcome.bound
-    above = percent_off(outcome.cycles, bound.cycles)
     yield ""
     yield (
         f"[bold]{outcome.cycles}[/] cycles from doorbell to done, predicted {outcome.predicted_cycles} ({off:+.2f} %), "
@@ -168,7 +167,7 @@ def _totals(outcome: Outcome) -> Iterator[str]:
     )
     yield (
         f"bounds: lane-quantised {bound.lanes}, weight traffic {bound.weights}, all multipliers {bound.ideal} cycles; "
-        f"{above:.1f} % above the larger of the first two"
+        f"{bound.beside(outcome.cycles, 'the first two')}"
     )
     shares = sorted(((outcome.counters.get(n, 0), n) for n in _CAUSES), reverse=True)
     parts = [f"{n.lower()} {v} ({100 * v / max(outcome.cycles, 1):.1f} %)" for v, n in shares if v]

@@ -71,7 +71,7 @@ def show(result: PlanReport, decisions: Sequence[str] = ()) -> None:
     if result.host:
         console.print(f"on the host: {escape(', '.join(short(h) for h in result.host))}")
     b = result.bounds
-    above = f", {100 * result.cycles / b.cycles - 100:.1f} % above the larger of the last two" if b.cycles else ""
+    above = f", {b.beside(result.cycles, 'the last two')}" if b.cycles else ""
     console.print(
         f"predicted {result.cycles:,} cycles; bounds: {b.ideal:,} ideal, {b.lanes:,} in whole lanes, "
         f"{b.weights:,} for the weights' way over the bus{above}"

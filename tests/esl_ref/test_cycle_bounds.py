@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from esl_ref import arch
-from esl_ref.cycle_bounds import network_bound, op_bound
+from esl_ref.cycle_bounds import Bound, network_bound, op_bound
 from esl_ref.frontends import load
 from esl_ref.macs import total_macs
 from esl_ref.models import embedded_path
@@ -63,3 +63,10 @@ def test_tiles_of_a_layer_read_its_weights_once() -> None:
     tiled = tile(graph, ("conv1",), 4, 2)
     assert len([op for op in tiled.ops if op.kind == "Conv2D"]) == 8
     assert network_bound(tiled, arch.load("base")).weights == network_bound(graph, arch.load("base")).weights == 216
+
+
+def test_where_cycles_lie_beside_the_bounds() -> None:
+    bound = Bound(10, 100, 50)
+    assert bound.beside(108, "both") == "8.0 % above the larger of both"
+    assert bound.beside(75, "both").startswith("25.0 % below the larger of both: lanes ")
+    assert Bound(0, 0, 0).beside(5, "both") == "0.0 % above the larger of both"
