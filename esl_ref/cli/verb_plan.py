@@ -200,7 +200,8 @@ def command(model: str, arch_name: str, network: NetworkOptions, **given: Any) -
 
     \b
     Examples: esl-ref plan net.tflite
-              esl-ref plan net.tflite --sram 24K        the fastest plan within 24 KiB of activation SRAM
+              esl-ref plan net.tflite --sram 24K        the fastest plan found within 24 KiB of activation
+                                                SRAM; --time SECONDS looks for faster ones
               esl-ref plan net.tflite --cycles-slack 5  the smallest arena at no more than 5 % more cycles
               esl-ref plan net.tflite --pareto --json front.json
               esl-ref sim net.tflite --plan front.json:3  the third plan of the front; rtl and golden take it, too

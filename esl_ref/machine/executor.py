@@ -49,7 +49,8 @@ class WriteSet:
     """What one command wrote: `memory` 'act', 'weight', 'table' or 'external', flat byte addresses and their bytes.
 
     Weight addresses count bytes of the weight SRAM (word * L * L + lane * L + byte); external ones are absolute.
-    Compute commands list their bytes in the order oy, ox, channel of `shape`.
+    Compute commands list their bytes in the order oy, ox, channel of `shape`; those that leave none behind, but sums or
+    rows of the map, name 'accumulator' or 'lines' and no bytes.
     """
 
     memory: str
