@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from esl_ref.compiler.model import Compiled, ProgramStep
-from esl_ref.layout.storage import accountings, plan_storage
+from esl_ref.compiler.accounts import sram_bytes
+from esl_ref.compiler.model import Compiled
 
 __all__ = ["SramAccount", "account"]
 
@@ -36,17 +36,10 @@ class SramAccount:
         return {name: getattr(self, name) for name in names}
 
 
-def _without_inputs(step: ProgramStep) -> int:
-    """Arena if the network's inputs were held elsewhere."""
-    kept = tuple(i for i in step.plan.intervals if i.name not in step.segment.inputs)
-    return plan_storage(kept).height
-
-
 def account(compiled: Compiled, counted: int | None) -> SramAccount:
     """Accounts of a compiled network; the largest segment decides. `counted`: bytes of the memories in the Verilog."""
     largest = max(compiled.programs, key=lambda step: step.plan.height)
-    tensors = max(_without_inputs(step) for step in compiled.programs)
-    four = accountings(compiled.arch, tensors, largest.plan.height)
+    four = sram_bytes(compiled)
     if counted is not None:
         four["rtl_memories"] = counted
     bound = max(step.plan.bound for step in compiled.programs)

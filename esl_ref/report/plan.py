@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from esl_ref.arch import Arch
+from esl_ref.compiler.accounts import sram_bytes
 from esl_ref.compiler.model import Compiled, HostStep, ProgramStep
 from esl_ref.compiler.schedule import WHOLE, Load, Store
 from esl_ref.compiler.sizing import Sizing, scratch_bytes
 from esl_ref.cycle_bounds import Bound, network_bound
-from esl_ref.layout.storage import accountings
 from esl_ref.machine.timing import predict
 from esl_ref.planner.floor import least_arena
 
@@ -105,10 +105,9 @@ def report(compiled: Compiled, model: str) -> PlanReport:
     arch = compiled.arch
     planning = Sizing(arch, tuple(s.lowered for s in compiled.programs), scratch_bytes(arch)).planning()
     segments = tuple(_segment(s, planning) for s in compiled.programs)
-    largest = max(segments, key=lambda s: s.height)
     host = tuple(op.name for s in compiled.steps if isinstance(s, HostStep) for op in s.segment.ops)
     return PlanReport(
         model, compiled.arch.to_dict(), f"{compiled.arch.hash():016x}", segments, host,
         sum(s.cycles for s in segments), network_bound(compiled.graph, compiled.arch),
-        accountings(compiled.arch, largest.height - largest.input_bytes, largest.height),
+        sram_bytes(compiled),
     )  # fmt: skip
