@@ -60,5 +60,5 @@ def _faults(job: Job) -> tuple[BusFault, ...]:
 
 
 def _records(timing: Timing) -> tuple[Record, ...]:
-    """Turns as records: the timing model dates them, it does not say how the counters stood."""
-    return tuple(Record(turn.index, turn.layer, {"CYCLES": turn.complete}) for turn in timing.turns)
+    """Turns as records; without profiling the timing model dates them and nothing more."""
+    return tuple(Record(turn.index, turn.layer, turn.counters or {"CYCLES": turn.complete}) for turn in timing.turns)

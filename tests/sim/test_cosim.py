@@ -15,11 +15,12 @@ from esl_ref.frontends import load
 from esl_ref.models import embedded_path
 from sim.cosim import Options, Outcome, cosimulate
 from sim.fuzz import MEMORY_BYTES, case_of, fuzz
-from sim.machine_backend import prediction
+from sim.machine_backend import MachineBackend, prediction
 from sim.random_layers import LayerSpec, build, random_spec
 from sim.random_networks import random_network
 from sim.rtl_backend import RtlBackend
 from sim.runner import BusMemory
+from sim.workload import PROFILED, prepare
 
 pytestmark = [pytest.mark.cosim, pytest.mark.xdist_group("base")]
 
@@ -98,6 +99,18 @@ def test_random_networks_under_random_plans(tmp_path: Path) -> None:
     result = fuzz(arch.load("base"), 20, 3000, tmp_path, draw=random_network, stall=0.1)
     assert result.compared > 15
     assert not result.failures, result.failures[0]
+
+
+@pytest.mark.parametrize("sram", [None, 5120])
+def test_records_hold_the_predicted_counters(sram: int | None, tmp_path: Path) -> None:
+    """Layer by layer, and streamed with many turns: every counter of every profile record."""
+    base, graph = arch.load("base"), load(embedded_path())
+    workload = prepare(graph, executor.random_inputs(graph, 3), base, sram=sram, sized=base)
+    jobs = [workload.job(0, PROFILED, m, profile=True) for m in (BusMemory(), BusMemory(latency=7, gap=1))]
+    hardware = RtlBackend(base, MEMORY_BYTES, tmp_path).run(jobs)
+    for predicted, counted in zip(MachineBackend().run(jobs), hardware, strict=True):
+        assert len(counted.records) >= 13
+        assert predicted.records == counted.records
 
 
 def test_cycles_on_slow_memories_are_predicted(tmp_path: Path) -> None:

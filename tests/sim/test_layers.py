@@ -8,10 +8,13 @@ import pytest
 from esl_ref import arch, executor
 from esl_ref.frontends import load
 from esl_ref.models import embedded_path
+from esl_ref.registers import COUNTERS
 from sim.jobs import JobResult, Record
 from sim.layers import Layer, host_layers, seen_through, segment_layers
+from sim.machine_backend import MachineBackend
 from sim.random_layers import LayerSpec, build
-from sim.workload import Workload, prepare
+from sim.runner import BusMemory
+from sim.workload import PROFILED, Workload, prepare
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +43,21 @@ def test_cycles_are_differences_of_records(workload: Workload) -> None:
     assert (first.name, first.macs) == ("conv1", 28 * 28 * 9 * 16)
     assert first.utilisation == pytest.approx(first.macs / 25600)
     assert first.stalls == {"STALL_DMA": 40}
+
+
+def test_the_machine_alone_says_what_layers_and_tail_waited_for(workload: Workload) -> None:
+    """Their causes add up to those of the run, and the tail has its own, not the whole network's."""
+    (run,) = MachineBackend().run([workload.job(0, PROFILED, BusMemory(), profile=True)])
+    segment = workload.plain.programs[0].segment
+    layers, tail = segment_layers(workload.graph, segment, workload.arch, run, run, workload.compared, frozenset())
+    for name in set(run.counters) - {"CYCLES"}:
+        assert sum(layer.causes.get(name, 0) for layer in layers) + tail.causes[name] == run.counters[name], name
+    causes = [name for name, _ in COUNTERS[1:11]]
+    assert sum(tail.causes[name] for name in causes) == tail.cycles < 100
+    assert tail.causes["MAC_ACTIVE"] == 0 < tail.causes["STALL_WRITE_BACK"]
+    for layer in layers:
+        assert sum(layer.causes.get(name, 0) for name in causes) == layer.cycles
+    assert layers[0].stalls
 
 
 def test_wrong_tensors_make_their_layers_inexact(workload: Workload) -> None:

@@ -5,7 +5,7 @@ the issuer would not have read."""
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +15,7 @@ from esl_ref.machine.engine_timing import EngineTiming, Free, GroupIssues, group
 from esl_ref.program.commands import Command
 from esl_ref.program.fields import Opcode
 
-__all__ = ["Contended", "walk"]
+__all__ = ["Contended", "slot_causes", "walk"]
 
 
 @dataclass
@@ -35,6 +35,41 @@ def walk(command: Command, arch: Arch, first: int, free: Free, taken: Sequence[i
         issuer.group()
     issuer.outcome.last = issuer.cycle - 1
     return issuer.outcome
+
+
+def slot_causes(command: Command, arch: Arch, first: int, free: Free, taken: Container[int]) -> Iterator[str]:
+    """As `walk`, cycle by cycle: the counter of each one, from `first` to the command's last issue slot."""
+    timing, shape = EngineTiming.of(arch), groups_of(command, arch)
+    silent = command["chunks"] - 1 if command.opcode is Opcode.DEPTHWISE_WINDOW else 0
+    adds, keeps, cycle = bool(command["acc_in"]), bool(command["acc_out"]), first
+    for _ in range(command["groups"]):
+        records, opening = arch.header_words, True
+        for issues, emits in _stretches(shape):
+            left, waits = issues, emits or not shape.rows
+            while left:
+                early = emits and cycle < free.after(adds)
+                if records and cycle >= free.records:
+                    records, cause = records - 1, "OVERHEAD"
+                elif left == 1 and ((waits and records) or early):
+                    cause = "OVERHEAD"
+                elif left > (silent if emits else 0) and cycle in taken:
+                    cause = "STALL_DMA"
+                else:
+                    cause = "MAC_ACTIVE" if _feeds_array(command, arch, issues, left, emits) else "VECTOR_ACTIVE"
+                    left -= 1
+                    if emits and not left:
+                        free, opening = free.emitted(cycle, timing, opening, keeps), False
+                yield cause
+                cycle += 1
+
+
+def _feeds_array(command: Command, arch: Arch, issues: int, left: int, emits: bool) -> bool:
+    """Whether the array takes operands from that one of `issues` issues behind which `left` - 1 follow."""
+    if command.opcode is Opcode.DEPTHWISE_WINDOW:
+        return emits and left <= command["chunks"]
+    if command.opcode is Opcode.DEPTHWISE_TAPS:  # after every lanes-th tap and after the last
+        return left == 1 or (issues - left + 1) % arch.lanes == 0
+    return command.opcode is Opcode.CONV
 
 
 class _Issuer:

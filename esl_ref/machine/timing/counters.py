@@ -11,7 +11,7 @@ from esl_ref.machine.timing.engine import Work
 from esl_ref.machine.timing.unpack import Arrival
 from esl_ref.registers import COUNTERS
 
-__all__ = ["Ending", "Tally", "add", "tally"]
+__all__ = ["Arrivals", "Ending", "Tally", "add", "idle", "tally", "until_issue"]
 
 _WAITS = ("", "STALL_WRITE_BACK", "STALL_DEPENDENCY")
 
@@ -36,7 +36,7 @@ class Tally:
     """Per compute command: what the cycles from its predecessor's last issue up to its own went to."""
 
 
-class _Arrivals:
+class Arrivals:
     """Beats of loads by time; queries come in order of time."""
 
     def __init__(self, arrivals: list[Arrival]) -> None:
@@ -58,12 +58,10 @@ class _Arrivals:
 
 def tally(work: list[Work], arrivals: list[Arrival], ending: Ending) -> Tally:
     """Counters but for the traffic, which the caller adds."""
-    result, beats = Tally(), _Arrivals(arrivals)
+    result, beats = Tally(), Arrivals(arrivals)
     free = 0  # the first cycle not yet accounted for
     for item in work:
-        causes: dict[str, int] = {}
-        _idle(causes, beats, free, min(item.taken, item.issued.first - 1), ending)
-        _waiting(causes, beats, max(free, item.taken + 1), item)
+        causes = until_issue(item, beats, free, item.issued.first, ending)
         _count(causes, "MAC_ACTIVE", item.issued.array)
         _count(causes, "VECTOR_ACTIVE", item.issued.vector)
         _count(causes, "OVERHEAD", item.overhead)
@@ -72,10 +70,19 @@ def tally(work: list[Work], arrivals: list[Arrival], ending: Ending) -> Tally:
         add(result.value, causes)
         free = item.last + 1
     last: dict[str, int] = {}
-    _idle(last, beats, free, ending.cycles - 1, ending)
+    idle(last, beats, free, ending.cycles - 1, ending)
     add(result.value, last)
     result.value["CYCLES"] = ending.cycles
     return result
+
+
+def until_issue(item: Work, beats: Arrivals, free: int, until: int, ending: Ending) -> dict[str, int]:
+    """Causes of the cycles from `free` up to the command's first issue slot, as far as they are before `until`."""
+    causes: dict[str, int] = {}
+    high = min(item.issued.first, until) - 1
+    idle(causes, beats, free, min(item.taken, high), ending)
+    _waiting(causes, beats, max(free, item.taken + 1), high, item)
+    return causes
 
 
 def add(total: dict[str, int], part: Mapping[str, int]) -> None:
@@ -89,7 +96,7 @@ def _count(gap: dict[str, int], name: str, cycles: int) -> None:
         gap[name] = gap.get(name, 0) + cycles
 
 
-def _loading(gap: dict[str, int], beats: _Arrivals, low: int, high: int) -> None:
+def _loading(gap: dict[str, int], beats: Arrivals, low: int, high: int) -> None:
     if high < low:
         return
     rows, other = beats.count(low, high)
@@ -98,7 +105,7 @@ def _loading(gap: dict[str, int], beats: _Arrivals, low: int, high: int) -> None
     _count(gap, "STALL_MEMORY", high - low + 1 - rows - other)
 
 
-def _idle(gap: dict[str, int], beats: _Arrivals, low: int, high: int, ending: Ending) -> None:
+def idle(gap: dict[str, int], beats: Arrivals, low: int, high: int, ending: Ending) -> None:
     """The engine holds no command in [low, high]."""
     fetching = min(high, ending.ended - 1)
     _count(gap, "STALL_FETCH", fetching - low + 1)
@@ -111,9 +118,8 @@ def _idle(gap: dict[str, int], beats: _Arrivals, low: int, high: int, ending: En
     _count(gap, "STALL_FETCH", high - low + 1)
 
 
-def _waiting(gap: dict[str, int], beats: _Arrivals, low: int, item: Work) -> None:
-    """A command is held from `low` on: a cycle unexamined, then its waits, each seen one cycle late, then its start."""
-    high = item.issued.first - 1
+def _waiting(gap: dict[str, int], beats: Arrivals, low: int, high: int, item: Work) -> None:
+    """A command is held in [low, high]: a cycle unexamined, its waits, each seen one cycle late, then its start."""
     examined = max(low, item.taken + 2)
     _count(gap, "OVERHEAD", min(examined, high + 1) - low)
     low = examined

@@ -10,6 +10,7 @@ from functools import partial
 from esl_ref.arch import Arch
 from esl_ref.machine.timing.control_timing import ControlTiming
 from esl_ref.machine.timing.kernel import Kernel
+from esl_ref.machine.timing.ports import Run
 from esl_ref.machine.timing.reads import FETCH, Burst, ReadBus
 from esl_ref.program.commands import QUEUES, Command, queue_of
 from esl_ref.program.fields import COMMAND_BYTES, Opcode
@@ -79,6 +80,7 @@ class Fetch:
         self._queues, self._commands, self._address = queues, commands, address
         self._asked = self._in_flight = 0
         self.ended_from: int | None = None
+        self.arrivals: list[Run] = []  # beats on the bus, in order of time
         self._ended = False
 
     def step(self, now: int) -> None:
@@ -96,7 +98,9 @@ class Fetch:
 
     def _words(self, index: int, burst: Burst, start: int) -> None:
         """Beats arrive, each a word of the queue."""
-        end = start + (burst.beats - 1) * (1 + self._bus.memory.gap)
+        pitch = 1 + self._bus.memory.gap
+        end = start + (burst.beats - 1) * pitch
+        self.arrivals.append((start, burst.beats, pitch))
         queue = self._queue(index)
         if burst.first_beat == 0:
             if index < len(self._commands) and self._commands[index].opcode is Opcode.END:

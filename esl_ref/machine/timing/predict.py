@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from esl_ref.machine.engine_timing import EngineTiming
 from esl_ref.machine.timing.context import COMPUTE_QUEUE, LOAD_QUEUE, STORE_QUEUE, Context, Span
@@ -15,6 +15,7 @@ from esl_ref.machine.timing.fetch import Fetch, Queue
 from esl_ref.machine.timing.kernel import Unit
 from esl_ref.machine.timing.loader import Loader
 from esl_ref.machine.timing.reads import ReadBus
+from esl_ref.machine.timing.standing import standing
 from esl_ref.machine.timing.storer import Storer, WriteBus
 from esl_ref.program.commands import QUEUES, Command
 from esl_ref.program.image import Bases, Program, default_bases
@@ -39,11 +40,13 @@ class LayerTiming:
 
 @dataclass(frozen=True)
 class Turn:
-    """The last of some successive compute commands of a layer, and the CYCLES counter when it is complete."""
+    """The last of some successive compute commands of a layer, and the CYCLES counter when it is complete. `counters`:
+    all of them as its profile record holds them; empty without profiling."""
 
     layer: int
     index: int
     complete: int
+    counters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,9 @@ def predict(
 ) -> Timing:
     """Predicted timing of a Program that runs without error, from the placement `bases` in external memory.
 
-    With `profiling`, stamped commands write their records. `commands` replace the Program's own if given. The model
-    follows the RTL cycle by cycle where units meet, with one simplification: a store under way keeps the write channel
-    from profile records until its last beat.
+    With `profiling`, stamped commands write their records, and turns say how the counters stood. `commands` replace the
+    Program's own if given. The model follows the RTL cycle by cycle where units meet, with one simplification: a store
+    under way keeps the write channel from profile records until its last beat.
     """
     engine = EngineTiming.of(program.arch)
     context = Context(
@@ -125,13 +128,18 @@ def predict(
     counted.value["WRITE_BEATS"] = model.writes.beats
     counted.value["COMMANDS"] = sum(len(since) - 1 for since in context.counts.since)
     causes = {work.index: entry for work, entry in zip(model.engine.work, counted.causes, strict=True)}
+    turns = _turns(context, causes)
+    if profiling:
+        stood = standing([turn.complete for turn in turns], context, model.engine.work, counted.causes, ending,
+                         model.loader.arrivals, model.fetch.arrivals, model.writes)  # fmt: skip
+        turns = tuple(replace(turn, counters=value) for turn, value in zip(turns, stood, strict=True))
     return Timing(
         ending.cycles,
         counted.value,
         tuple(context.spans),
         causes,
         _layers(program, context, causes),
-        _turns(context, causes),
+        turns,
     )
 
 

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from esl_ref.machine.timing.context import STORE_QUEUE, Context, Stage
 from esl_ref.machine.timing.fetch import Queue
+from esl_ref.machine.timing.ports import Run
 from esl_ref.machine.timing.reads import cut
-from esl_ref.machine.timing.store_rows import StoreRows
+from esl_ref.machine.timing.store_rows import Moved, StoreRows
 from esl_ref.machine.transfers import transfer_of
 
 __all__ = ["Storer", "WriteBus"]
@@ -16,13 +17,18 @@ __all__ = ["Storer", "WriteBus"]
 
 @dataclass
 class WriteBus:
-    """AW, W and B: beats move one per cycle into a register before W; a response follows the last one on W."""
+    """AW, W and B: beats move one per cycle into a register before W; a response follows the last one on W.
+
+    stores, records   cycles in which beats of stores, and of profile records, moved into that register
+    """
 
     context: Context
     free: int = 0
     beats: int = 0
     quiet_from: int = 0
     last_record: int = 0
+    stores: list[Moved] = field(default_factory=list)
+    records: list[Run] = field(default_factory=list)
 
     def response(self, moved: int) -> int:
         """Cycle of the response to a burst whose last beat moved into the register in cycle `moved`."""
@@ -37,6 +43,7 @@ class WriteBus:
         # Accepted, requested, its burst taken: then beats move as soon as the channel is free.
         first = max(complete + 3, self.last_record + 3, self.free)
         self.beats += beats
+        self.records.append((first, beats, 1 + self.context.memory.gap))
         self.last_record = first + (beats - 1) * (1 + self.context.memory.gap)
         return self.response(self.last_record)
 
@@ -77,6 +84,7 @@ class Storer:
         arch, command = self._context.arch, self._context.commands[index]
         moved = self._rows.move(command["rows"], command["row_bytes"], now, self._bus.free)
         self._read_end, self._beat_end = moved.read, moved.beat
+        self._bus.stores.append(moved)
         for beat, row in moved.rows:
             for first, count, pitch in row.reads:
                 self._context.reads.add(beat + first, 1, count, 0, pitch)
