@@ -68,7 +68,8 @@ class Command:
 
 
 def decode(data: bytes, index: int = 0) -> Command:
-    """Bytes -> Command. ProgramError, naming the command index, for an unknown opcode or set reserved bits."""
+    """Bytes -> Command. ProgramError, naming the command index, for an unknown opcode. As in the RTL, bits of no
+    field of the opcode are ignored."""
     word = int.from_bytes(data, "little")
     try:
         opcode = Opcode(word & 0xFF)

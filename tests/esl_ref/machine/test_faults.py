@@ -144,3 +144,14 @@ def test_hook_sees_every_byte_written():
     rebuilt = np.frombuffer(before, np.int8).copy()
     rebuilt[stored.addresses] = stored.data
     assert rebuilt.tobytes() == bytes(memory)
+
+
+def test_bits_of_no_field_are_ignored():
+    memory = PROGRAM.memory_image(INPUTS, BASES)
+    last = BASES.commands + (COMPUTE + 1) * COMMAND_BYTES - 1  # of a POOL: word 11 has no field
+    memory[last] = 0xFF
+    expected = PROGRAM.memory_image(INPUTS, BASES)
+    run(memory=expected)
+    run(memory=memory)
+    memory[last] = 0
+    assert memory == expected
