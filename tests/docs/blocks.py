@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,11 +16,13 @@ _COMMENT = re.compile(r"\s+#\s.*$")
 
 @dataclass(frozen=True)
 class Command:
-    """One command of a ```console or ```sh block. `status`: the exit code it shall have (`# exit code 2` behind it)."""
+    """One command of a ```console or ```sh block. `status`: the exit code it shall have (`# exit code 2` behind it).
+    `output`: the lines below it in a console block."""
 
     page: str
     text: str
     status: int = 0
+    output: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def words(self) -> list[str]:
@@ -58,12 +60,13 @@ def _commands(block: Block) -> list[Command]:
     """console: what follows `$ `, continued lines joined, the rest is output. sh: every line."""
     text = block.text.replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if block.language == "console":
-        lines = [line[2:] for line in lines if line.startswith("$ ")]
+    starts = [i for i, line in enumerate(lines) if line.startswith("$ ") or block.language != "console"]
     found = []
-    for line in lines:
+    for i, end in zip(starts, [*starts[1:], len(lines)], strict=True):
+        line = lines[i].removeprefix("$ ")
         status = re.search(r"#\s*exit code (\d)", line)
-        found.append(Command(name(block.page), _COMMENT.sub("", line).strip(), int(status[1]) if status else 0))
+        command = _COMMENT.sub("", line).strip()
+        found.append(Command(name(block.page), command, int(status[1]) if status else 0, tuple(lines[i + 1 : end])))
     return found
 
 
