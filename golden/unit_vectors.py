@@ -67,21 +67,25 @@ def _random_records(profile: Profile, rng: np.random.Generator) -> Iterator[tupl
 
 
 def requantise_unit(arch: Arch, seed: int = 1) -> Unit:
-    """One lane of the post-processor in the architecture's profile, its result saturated to 10 bits."""
+    """One lane of the post-processor in the architecture's profile, its result saturated to 10 bits; where that rounds
+    twice, with rounding ONCE, too."""
     profile, lines = arch.profile, []
+    modes = {0: profile, 1: Profile.SINGLE} if profile is Profile.TFLITE else {0: profile}
     records = [*_corner_records(profile), *_random_records(profile, np.random.default_rng(seed))]
     for acc, bias, multiplier, shift in records:
         if not _legal(acc, bias, shift, profile) or not INT32_MIN <= bias <= INT32_MAX:
             continue
         add = np.array([bias]) if profile is Profile.MUL_ADD_SHIFT else None
         total = acc if profile is Profile.MUL_ADD_SHIFT else acc + bias
-        requant = Requant(np.array([multiplier]), np.array([shift]), profile, add)
-        value = int(requantise(np.array([total]), requant)[0])
-        out = max(-_BOUND - 1, min(_BOUND, value))
-        fields = {"acc": acc, "bias": bias, "multiplier": multiplier, "shift": shift, "average": 0}
-        lines.append(Line(fields, {"out": out}, {}))
-    inputs = (("acc", 32), ("bias", 32), ("multiplier", 32), ("shift", 8), ("average", 1))
+        for once, rounding in modes.items():
+            requant = Requant(np.array([multiplier]), np.array([shift]), rounding, add)
+            value = int(requantise(np.array([total]), requant)[0])
+            out = max(-_BOUND - 1, min(_BOUND, value))
+            fields = {"acc": acc, "bias": bias, "multiplier": multiplier, "shift": shift, "average": 0, "once": once}
+            lines.append(Line(fields, {"out": out}, {}))
+    inputs = (("acc", 32), ("bias", 32), ("multiplier", 32), ("shift", 8), ("average", 1), ("once", 1))
     about = f"out = requantise(acc + bias, multiplier, shift) in profile {profile.value}, saturated to 10 bits"
+    about += "; with `once`, in profile single" if len(modes) > 1 else ""
     return Unit("requantise", about, inputs, (("out", 10),), tuple(lines))
 
 
