@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from esl_ref.frontends import load
@@ -21,11 +22,14 @@ def test_host_operators_say_why() -> None:
         assert (place.where is Where.HOST) == bool(place.reason) == isinstance(op, Softmax), op.name
 
 
-def test_transpose_and_unsigned_means_are_host_work(data_dir: Path) -> None:
+def test_transpose_is_host_work_and_unsigned_means_are_not(data_dir: Path) -> None:
     graph = load(data_dir / "tflite" / "tinyengine_vww_mcunet.tflite")
     assert all(placement(op, graph).where is Where.HOST for op in graph.ops if isinstance(op, Transpose))
     legacy = load(data_dir / "tflite" / "coral_mobilenet_v1_025_128_u8.tflite")
-    assert all(placement(op, legacy).where is Where.HOST for op in legacy.ops if isinstance(op, AveragePool))
+    (pool,) = (op for op in legacy.ops if isinstance(op, AveragePool))
+    assert placement(pool, legacy).where is Where.ACCELERATOR
+    odd = dataclasses.replace(pool, zero_in=-5, act=dataclasses.replace(pool.act, zero_point=-5))
+    assert placement(odd, legacy).reason == "average pooling about a zero point of -5"
 
 
 def test_the_survey_adds_up() -> None:
